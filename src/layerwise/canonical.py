@@ -1,0 +1,190 @@
+"""Identity and strict JSON: the one way in which values become bytes and bytes become digests.
+
+Two values that mean the same are the same bytes; bytes that mean two things to two parsers are refused.
+
+>>> encode({"b": 1, "a": [1.5, None]})
+b'{"a":[1.5,null],"b":1}'
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from blake3 import blake3
+
+from layerwise.errors import InvalidFile
+from layerwise.words import Digest, shorten, visible
+
+MAX_DEPTH = 64
+"""Deepest nesting of JSON that is read or written."""
+
+MAX_BYTES = 64 << 20
+"""Largest JSON document that is read: 64 MiB."""
+
+MAX_INTEGER_DIGITS = 40
+"""Longest whole number that is read, in digits: no honest value is longer, and int() is quadratic."""
+
+
+def encode(value: Any) -> bytes:
+    """Return the canonical JSON of ``value``: sorted keys, no spaces, UTF-8, no NaN or infinity.
+
+    Raises:
+        InvalidFile: a value that JSON cannot hold, NaN or infinity, or nesting deeper than ``MAX_DEPTH``.
+    """
+    _hold(value, depth=0, path="$")
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=dict
+    )
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(text[error.start])
+        raise InvalidFile(f"a text of the value holds {half}, half of a character, which UTF-8 cannot") from None
+
+
+def _hold(value: Any, *, depth: int, path: str) -> None:
+    if depth > MAX_DEPTH:
+        raise InvalidFile(f"JSON nests deeper than {MAX_DEPTH} levels at {visible(path[:80])}")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise InvalidFile(f"a JSON key must be text: {visible(path[:80])} has the key {shorten(repr(key))}")
+            _hold(inner, depth=depth + 1, path=f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for position, inner in enumerate(value):
+            _hold(inner, depth=depth + 1, path=f"{path}[{position}]")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidFile(f"JSON has no {value}: found at {visible(path[:80])}")
+    elif isinstance(value, int):
+        if abs(value) >= 10**MAX_INTEGER_DIGITS:
+            raise InvalidFile(f"a whole number has more than {MAX_INTEGER_DIGITS} digits: found at {visible(path[:80])}")
+    elif value is not None and not isinstance(value, str):
+        raise InvalidFile(f"JSON cannot hold {type(value).__name__} (at {visible(path[:80])})")
+
+
+def decode(data: bytes | memoryview, what: str) -> Any:
+    """Return the value of strict JSON: no key twice, no NaN, no bombs.
+
+    Args:
+        data: UTF-8 bytes.
+        what: how a message names the document, e.g. ``"the manifest of digits@3"``.
+
+    Raises:
+        InvalidFile: naming ``what`` and what is wrong.
+    """
+    if len(data) > MAX_BYTES:
+        raise InvalidFile(f"{what} is {len(data):,} bytes of JSON; at most {MAX_BYTES:,} are read")
+    try:
+        text = bytes(data).decode("utf-8")
+        _hold_depth(text, what)
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique(what),
+            parse_constant=_no_constant(what),
+            parse_int=_integer(what),
+            parse_float=_real(what),
+        )
+        _hold_whole_characters(text, value, what)
+        return value
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InvalidFile(f"{what} is not JSON: {error}") from None
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _hold_whole_characters(text: str, value: Any, what: str) -> None:
+    # An escape may name half a character; what is read must be writable again.
+    if _SURROGATE.search(text):
+        try:
+            encode(value)
+        except InvalidFile as error:
+            raise InvalidFile(f"{what}: {error}") from None
+
+
+def _hold_depth(text: str, what: str) -> None:
+    # Counts brackets outside strings before the recursive parser sees them: a bomb must not reach the stack.
+    depth = 0
+    inside = escaped = False
+    for character in text if text.count("[") + text.count("{") > MAX_DEPTH else "":
+        if inside:
+            escaped, inside = (not escaped and character == "\\"), (escaped or character != '"')
+        elif character == '"':
+            inside = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InvalidFile(f"{what} nests deeper than {MAX_DEPTH} levels")
+        elif character in "]}":
+            depth -= 1
+
+
+def _unique(what: str) -> Any:
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in items:
+            if key in found:
+                raise InvalidFile(f"{what} has the key {shorten(key)} twice")
+            found[key] = value
+        return found
+
+    return pairs
+
+
+def _no_constant(what: str) -> Any:
+    def refuse(constant: str) -> None:
+        raise InvalidFile(f"{what} holds {constant}, which JSON does not have")
+
+    return refuse
+
+
+def _integer(what: str) -> Any:
+    def read(digits: str) -> int:
+        if len(digits) > MAX_INTEGER_DIGITS:
+            raise InvalidFile(f"{what} holds a whole number of {len(digits)} digits")
+        return int(digits)
+
+    return read
+
+
+def _real(what: str) -> Any:
+    def read(digits: str) -> float:
+        value = float(digits)
+        if not math.isfinite(value):
+            raise InvalidFile(f"{what} holds the number {shorten(digits)}, which is too large")
+        return value
+
+    return read
+
+
+def digest(tag: str, *parts: bytes | memoryview) -> Digest:
+    """Return the BLAKE3-256 of ``parts`` under a type's ``tag``, each with its length in front.
+
+    Length and tag in front keep two different values from ever being the same bytes.
+
+    >>> digest("a", b"bc") == digest("ab", b"c")
+    False
+    """
+    hasher = blake3()
+    for part in (tag.encode(), *parts):
+        hasher.update(memoryview(part).nbytes.to_bytes(8, "little"))
+        hasher.update(part)
+    return Digest(hasher.hexdigest())
+
+
+def digest_bytes(chunks: Iterable[bytes | memoryview]) -> Digest:
+    """Return the plain BLAKE3-256 of an object's bytes, given in chunks: what ``b3sum`` prints for the same bytes."""
+    hasher = blake3()
+    for chunk in chunks:
+        hasher.update(chunk)
+    return Digest(hasher.hexdigest())
+
+
+def digest_value(tag: str, value: Any) -> Digest:
+    """Return the digest of a JSON value under a type's ``tag``."""
+    return digest(tag, encode(value))

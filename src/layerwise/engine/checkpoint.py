@@ -1,0 +1,64 @@
+"""What a killed run goes on from: one file of plain tensors and JSON, replaced whole at each saving."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from layerwise.canonical import decode, encode
+from layerwise.engine.tensors import from_raw, to_raw
+from layerwise.errors import LayerwiseError
+from layerwise.store.disk import Disk
+from layerwise.store.tensors import RawTensor, frame, unframe
+from layerwise.words import Digest
+
+PROGRESS = "progress"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run between two epochs.
+
+    Attributes:
+        tensors: weights, best weights and the optimizer's, by prefixed name.
+        progress: everything else: the epoch, the history, numbers of optimizer and schedule.
+    """
+
+    tensors: dict[str, Tensor]
+    progress: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoint of the run with one key: whoever starts the same run again goes on from it."""
+
+    disk: Disk
+    key: Digest
+
+    @property
+    def _name(self) -> str:
+        return f"runs/{self.key}.checkpoint"
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Replace the checkpoint, durably."""
+        raw = to_raw(checkpoint.tensors)
+        text = encode(checkpoint.progress)
+        raw[PROGRESS] = RawTensor("U8", (len(text),), text)
+        self.disk.publish(self._name, frame(raw))
+
+    def load(self) -> Checkpoint | None:
+        """Return the checkpoint, or None where there is none that can be used: a run can always start anew."""
+        try:
+            raw = unframe(self.disk.read(self._name), "the checkpoint")
+            progress = decode(raw.pop(PROGRESS).data, "the checkpoint's progress")
+            return Checkpoint(from_raw(raw), progress)
+        except (FileNotFoundError, KeyError, LayerwiseError):
+            return None
+
+    def clear(self) -> None:
+        """Remove the checkpoint once the run is committed."""
+        with contextlib.suppress(FileNotFoundError):
+            self.disk.unlink(self._name)

@@ -1,0 +1,92 @@
+"""What of the world around a run can change its bits or must be known to make it again."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MAX_DIFF = 1 << 20
+"""Largest uncommitted diff that is kept with a run, in bytes; a larger one is cut and said to be."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Packages, interpreter, processor and threads of a run; the commit and uncommitted diff of the code around it."""
+
+    python: str
+    system: str
+    processor: str
+    threads: int
+    capability: str
+    device: str
+    packages: dict[str, str]
+    commit: str | None
+    diff: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self)
+
+
+def capture(device: torch.device, folder: Path | None = None) -> Environment:
+    """Return the environment as it is now, with the git state of ``folder`` (the current one if not given)."""
+    commit, diff = git_state(folder or Path.cwd())
+    return Environment(
+        python=platform.python_version(),
+        system=platform.platform(),
+        processor=processor(),
+        threads=torch.get_num_threads(),
+        capability=torch.backends.cpu.get_cpu_capability(),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        packages=packages(),
+        commit=commit,
+        diff=diff,
+    )
+
+
+@functools.cache
+def packages() -> dict[str, str]:
+    """Return the installed packages and their versions, sorted."""
+    found = {str(item.name).lower(): item.version for item in distributions() if item.name}
+    return dict(sorted(found.items()))
+
+
+@functools.cache
+def processor() -> str:
+    """Return the processor's name and how many of its threads this process may use."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    return f"{name}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} threads"
+
+
+def git_state(folder: Path) -> tuple[str | None, str | None]:
+    """Return the commit and the uncommitted diff of the checkout that ``folder`` is in; None where there is none."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None, None
+    diff = _git(folder, "diff", "HEAD", "--no-ext-diff", "--no-textconv")
+    if diff is not None and len(diff) > MAX_DIFF:
+        diff = f"{diff[:MAX_DIFF]}\n… cut: the diff has {len(diff):,} characters\n"
+    return commit.strip(), diff or None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True, timeout=20, check=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", errors="replace")

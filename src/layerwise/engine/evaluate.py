@@ -1,0 +1,87 @@
+"""Running a network over rows without learning, always in batches of one size, and what the answers are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from layerwise.engine.rows import data_kind, live_layers
+from layerwise.engine.settle import Settled, index
+from layerwise.graph.graph import Graph
+from layerwise.graph.layer import at_layer
+from layerwise.layers.base import AnswerKind, Padded, State, Value, as_tensor
+from layerwise.layers.network import Network
+
+CANONICAL = 128
+"""Rows a batch when nothing learns. One size for all makes a row's bits the same wherever it is computed."""
+
+SMALLEST = 8
+"""A batch of fewer rows is filled up to this: torch's kernels for one or two rows add up in another order."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """The live part of a model: data layers that run at every step, then the network."""
+
+    graph: Graph
+    network: Network
+    states: Mapping[str, State]
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_order", [name for name in self.graph.wiring if name in live_layers(self.graph)])
+
+    def inputs(self, values: dict[str, Value], generator: torch.Generator | None = None) -> list[Value]:
+        """Return what enters the network; with a generator, live layers draw from it."""
+        for name in self._order:  # type: ignore[attr-defined]
+            kind = data_kind(self.graph.by_name[name])
+            value = kind.run(*(values[source] for source in self.graph.wiring[name]), state=self.states.get(name, {}))
+            values[name] = kind.draw(value, generator) if kind.live and generator is not None else value
+        return [moved(values[name], self.device) for name in self.network.entries]
+
+    @torch.inference_mode()
+    def outputs(self, values: Mapping[str, Value], rows: Tensor) -> Tensor:
+        """Return what reaches the answer for some rows of settled values, [rows, ...] on the CPU, nothing learning."""
+        was = self.network.training
+        self.network.eval()
+        try:
+            found = [
+                as_tensor(self.network(*self.inputs({name: index(value, chunk) for name, value in values.items()})))
+                for chunk in batches(rows)
+            ]
+            return torch.cat([part.cpu() for part in found])[: len(rows)]
+        finally:
+            self.network.train(was)
+
+
+def moved(value: Value, device: torch.device) -> Value:
+    """Return a value on ``device``."""
+    if isinstance(value, Padded):
+        return Padded(value.values.to(device), value.lengths)
+    return as_tensor(value).to(device)
+
+
+def batches(rows: Tensor) -> Iterator[Tensor]:
+    """Yield row positions in batches of one size; a last one that is very small is filled up with its last row."""
+    for chunk in rows.split(CANONICAL):
+        filler = chunk[-1:].expand(max(0, SMALLEST - len(chunk)))
+        yield torch.cat([chunk, filler]) if len(filler) else chunk
+
+
+def measure(live: Live, answer: AnswerKind, state: State, settled: Settled, rows: Tensor) -> dict[str, float]:
+    """Return the loss and the metrics of some rows by name; nothing for no rows."""
+    if not len(rows):
+        return {}
+    outputs, truth = live.outputs(settled.values, rows), settled.truth[rows]
+    return score(live.graph, answer, state, outputs, truth)
+
+
+def score(graph: Graph, answer: AnswerKind, state: State, outputs: Tensor, truth: Tensor) -> dict[str, float]:
+    """Return the loss and the metrics of answers beside the truth."""
+    layer = graph.answer
+    assert layer is not None
+    with at_layer(layer.name, layer.kind):
+        return {"loss": float(answer.loss(outputs, truth, state)), **answer.metrics(outputs, truth, state)}

@@ -1,0 +1,184 @@
+"""From epoch to epoch: measure, keep the best, stop early, save so that a killed run goes on, stop cleanly."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from layerwise.engine.checkpoint import Checkpoint, Checkpoints
+from layerwise.engine.events import EpochEnded, Event, Observer, Step
+from layerwise.engine.learner import Learner
+from layerwise.engine.training import Training
+from layerwise.errors import InvalidConfig, nearest
+from layerwise.layers.base import AnswerKind
+
+
+class TrainEpoch(Protocol):
+    """One pass over the training rows; returns the mean loss."""
+
+    def __call__(self, number: int, *, each: Callable[[int, int], None]) -> float: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a loop ended: ``how``, the epoch that is kept, its metrics, and all epochs' metrics."""
+
+    how: str
+    best: int
+    metrics: Mapping[str, float]
+    history: tuple[Mapping[str, float], ...]
+    resumed: int
+    checkpoints: Checkpoints
+
+
+@dataclass
+class Loop:
+    """The epochs of one run.
+
+    Attributes:
+        learner: network and optimizer.
+        training: the settings.
+        train_epoch: takes one pass over the training rows.
+        validate: measures the validation rows; an empty mapping where there are none.
+        better: knows which metric to look at and in which direction.
+        observers: told of every step and epoch.
+        log: keeps the metrics of an epoch.
+        checkpoints: where a killed run goes on from.
+    """
+
+    learner: Learner
+    training: Training
+    train_epoch: TrainEpoch
+    validate: Callable[[], dict[str, float]]
+    better: AnswerKind
+    observers: Sequence[Observer]
+    log: Callable[[int, Mapping[str, float]], None]
+    checkpoints: Checkpoints
+    epoch: int = 0
+    best: int = 0
+    resumed: int = 0
+    history: list[Mapping[str, float]] = field(default_factory=list)
+    kept: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The network that learns."""
+        return self.learner.live.network
+
+    def start(self, *, resume: bool) -> None:
+        """Go on from the checkpoint of the same run, if there is one and it is wanted."""
+        found = self.checkpoints.load() if resume else None
+        if found is None:
+            return
+        parts = split_prefix(found.tensors)
+        self.network.load_state_dict(parts.get("weights", {}))
+        self.kept = parts.get("kept", {})
+        self.learner.load(parts.get("optimizer", {}), found.progress["learner"])
+        self.epoch = self.resumed = found.progress["epoch"]
+        self.best = found.progress["best"]
+        self.history = [restored(metrics) for metrics in found.progress["history"]]
+        for number, metrics in enumerate(self.history, start=1):
+            self.log(number, metrics)
+
+    def run(self) -> Outcome:
+        """Run the epochs that are left and leave the network with the weights that are kept."""
+        how = "done"
+        saved = time.perf_counter()
+        try:
+            while self.epoch < self.training.epochs and not self._tired():
+                self._one()
+                if time.perf_counter() - saved >= self.training.checkpoint and self.epoch < self.training.epochs:
+                    self.save()
+                    saved = time.perf_counter()
+            how = "stopped early" if self.epoch < self.training.epochs else "done"
+        except KeyboardInterrupt:
+            if not self.best:
+                raise
+            how = "stopped"
+        self.network.load_state_dict(self.kept)
+        return Outcome(how, self.best, self.history[self.best - 1], tuple(self.history), self.resumed, self.checkpoints)
+
+    def _one(self) -> None:
+        started = time.perf_counter()
+        number = self.epoch + 1
+        loss = self.train_epoch(number, each=lambda step, rows: self._tell(Step(number, step, rows)))
+        metrics = {"train/loss": loss, **{f"validation/{name}": value for name, value in self.validate().items()}}
+        self.history.append(metrics)
+        self.epoch = number
+        best = self._is_best(metrics)
+        if best:
+            self.best = number
+            self.kept = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+        self.log(number, metrics)
+        self._tell(EpochEnded(number, metrics, best, time.perf_counter() - started))
+
+    def _is_best(self, metrics: Mapping[str, float]) -> bool:
+        name = f"validation/{self.monitor}"
+        if self.training.keep == "last" or len(metrics) == 1 or not self.best:
+            self._hold_monitor(metrics)
+            return True
+        old, new = self.history[self.best - 1].get(name, math.nan), metrics.get(name, math.nan)
+        return new > old if self.monitor in self.better.higher_is_better else new < old
+
+    def _hold_monitor(self, metrics: Mapping[str, float]) -> None:
+        known = [name.removeprefix("validation/") for name in metrics if name.startswith("validation/")]
+        if known and self.monitor not in known:
+            raise InvalidConfig(f"train: there is no metric {self.monitor!r} to monitor.{nearest(self.monitor, known)}")
+
+    @property
+    def monitor(self) -> str:
+        """The metric on the validation rows that decides which epoch is best."""
+        return self.training.monitor or self.better.monitor
+
+    def _tired(self) -> bool:
+        patience = self.training.patience
+        return patience is not None and bool(self.best) and self.epoch - self.best >= patience
+
+    def save(self) -> None:
+        """Save what a killed run goes on from."""
+        tensors = {
+            **prefixed("weights", self.network.state_dict()),
+            **prefixed("kept", self.kept),
+            **prefixed("optimizer", self.learner.tensors()),
+        }
+        progress: dict[str, Any] = {
+            "epoch": self.epoch,
+            "best": self.best,
+            "history": [stored(metrics) for metrics in self.history],
+            "learner": self.learner.numbers(),
+        }
+        self.checkpoints.save(Checkpoint(tensors, progress))
+
+    def _tell(self, event: Event) -> None:
+        for observer in self.observers:
+            observer(event)
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors with ``prefix/`` before their names."""
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def split_prefix(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Return tensors by prefix, the prefix taken off: the other way round of ``prefixed``."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        prefix, _, rest = name.partition("/")
+        found.setdefault(prefix, {})[rest] = tensor
+    return found
+
+
+def stored(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics as JSON holds them: what is not a number is null."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def restored(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """Return metrics as they were before ``stored``."""
+    return {name: math.nan if value is None else value for name, value in metrics.items()}

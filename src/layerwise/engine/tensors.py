@@ -1,0 +1,41 @@
+"""Torch's tensors to and from the store's raw ones, without copying where the bytes allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from layerwise.errors import Damaged
+from layerwise.store.tensors import RawTensor
+
+_WORDS = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
+    torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip
+_TYPES = {word: dtype for dtype, word in _WORDS.items()}
+
+
+def to_raw(tensors: Mapping[str, Tensor]) -> dict[str, RawTensor]:
+    """Return tensors as the store keeps them. On the CPU and contiguous, nothing is copied."""
+    return {name: _raw(tensor.detach().cpu().contiguous()) for name, tensor in tensors.items()}
+
+
+def _raw(tensor: Tensor) -> RawTensor:
+    data = memoryview(tensor.reshape(-1).view(torch.uint8).numpy()) if tensor.numel() else b""
+    return RawTensor(_WORDS[tensor.dtype], tuple(tensor.shape), data)
+
+
+def from_raw(tensors: Mapping[str, RawTensor]) -> dict[str, Tensor]:
+    """Return the store's tensors as torch's, copied, so that they can be written to."""
+    return {name: _tensor(name, raw) for name, raw in tensors.items()}
+
+
+def _tensor(name: str, raw: RawTensor) -> Tensor:
+    if raw.dtype not in _TYPES:
+        raise Damaged(f"the tensor {name[:60]!r} has the type {raw.dtype!r}, which no layer makes")
+    dtype = _TYPES[raw.dtype]
+    if not len(raw.data):
+        return torch.empty(raw.shape, dtype=dtype)
+    return torch.frombuffer(bytearray(raw.data), dtype=dtype).view(raw.shape)

@@ -1,0 +1,204 @@
+"""A version, opened: its model with what every layer has learned, ready to answer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+from layerwise.data.dataset import Dataset, as_table
+from layerwise.data.split import Split, split_rows
+from layerwise.engine.answers import Answers
+from layerwise.engine.evaluate import Live, score
+from layerwise.engine.model import Model
+from layerwise.engine.ports import port_from_json
+from layerwise.engine.rows import Rows, ready, run_data
+from layerwise.engine.settle import encoded, settled_layers
+from layerwise.engine.tensors import from_raw
+from layerwise.engine.trace import Trace, follow
+from layerwise.errors import InvalidData, InvalidGraph, NotFound, nearest
+from layerwise.graph import shapes
+from layerwise.graph.layer import at_layer
+from layerwise.layers.base import AnswerKind, DataKind, State, Value, rows_of
+from layerwise.layers.network import Network, build, load_layer_states
+from layerwise.repo import Repository, default_repository
+from layerwise.store.catalog import Entry
+from layerwise.versions.manifest import Manifest
+
+PIECE = 8192
+"""Rows that are answered at a time when a table or dataset is predicted."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a model, opened for reading.
+
+    Example:
+        >>> version = lw.load("digits@1")  # doctest: +SKIP
+        >>> version.predict({"image": scans})  # doctest: +SKIP
+    """
+
+    repo: Repository
+    entry: Entry
+    manifest: Manifest
+    module_given: nn.Module | None = None
+
+    @property
+    def address(self) -> str:
+        """The version's address, e.g. ``digits@3``."""
+        return f"{self.entry.name}@{self.entry.number}"
+
+    def __str__(self) -> str:
+        return self.address
+
+    def __repr__(self) -> str:
+        return f"<Version {self.address}>"
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics of the kept epoch by ``split/name``, e.g. ``test/accuracy``."""
+        return self.manifest.metrics
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """The description, as a Model."""
+        graph = Model.from_json(self.manifest.graph)
+        return graph if self.module_given is None else graph.with_module(self.module_given)
+
+    @functools.cached_property
+    def states(self) -> dict[str, State]:
+        """What every layer has learned, by path; layers that learn nothing are left out."""
+        return {
+            path: from_raw(self.repo.layer_state(entry.state, f"the state of {self.address}/{path}"))
+            for path, entry in self.manifest.layers.items()
+            if entry.state is not None
+        }
+
+    @functools.cached_property
+    def live(self) -> Live:
+        """The live part with the version's weights, on the CPU, in evaluation mode."""
+        columns = {name: port_from_json(said) for name, said in self.manifest.data["columns"].items()}
+        ports = shapes.check(self.model, columns, self.states)
+        network = build(self.model, ports)
+        neural = {path for path, _ in network_paths(network)}
+        load_layer_states(network, {path: state for path, state in self.states.items() if path in neural})
+        return Live(self.model, network.eval(), self.states, torch.device("cpu"))
+
+    def module(self) -> nn.Module:
+        """Return the neural part as a plain ``nn.Module`` with ordinary ``state_dict`` keys, trained."""
+        return self.live.network.plain
+
+    @property
+    def answer(self) -> AnswerKind:
+        """The answer layer's kind."""
+        layer = self.model.answer
+        if layer is None or not isinstance(layer.action, AnswerKind):
+            raise InvalidGraph(f"{self.address} has no answer layer; take its module() and run it yourself")
+        return layer.action
+
+    @property
+    def answer_state(self) -> State:
+        """What the answer layer has learned."""
+        layer = self.model.answer
+        return self.states.get(layer.name, {}) if layer is not None else {}
+
+    @functools.cached_property
+    def tables_whole(self) -> bool:
+        """Whether rows must be given all together, in order (a window over time is in the model)."""
+        return any(isinstance(layer.action, DataKind) and layer.action.couples_rows for layer in self.model.layers)
+
+    def outputs(self, rows: Any) -> Tensor:
+        """Return what reaches the answer layer for rows, [rows, ...]: scores, not yet decoded."""
+        table = as_table(rows)
+        if not table.num_rows:
+            raise InvalidData("there are no rows to answer; give at least one")
+        pieces = [table] if self.tables_whole else [table.slice(at, PIECE) for at in range(0, len(table), PIECE)]
+        return torch.cat([self._outputs(piece) for piece in pieces])
+
+    def _outputs(self, table: pa.Table) -> Tensor:
+        wanted = settled_layers(self.model)
+        values = {name: ready(value, name) for name, value in run_data(self.model, table, self.states, wanted).items()}
+        return self.live.outputs(values, torch.arange(table.num_rows))
+
+    def predict(self, rows: Any) -> Answers:
+        """Return the answers for raw rows, in the user's own words.
+
+        Args:
+            rows: a frame, an Arrow table, a dict of arrays or of one row, a list of dicts, a Row, a Dataset or a
+                file; the columns that the model reads, as they are in the dataset. A target is not needed.
+
+        Raises:
+            InvalidData: a column that is not there, a value that a layer cannot take (naming the layer).
+        """
+        layer = self.model.answer
+        kind = self.answer
+        outputs = self.outputs(rows)
+        with at_layer(layer.name if layer else "", kind.title):
+            return Answers(self.address, kind.decode(outputs, self.answer_state))
+
+    def evaluate(self, data: Dataset | str | None = None, split: str = "test") -> dict[str, float]:
+        """Return loss and metrics on a split of a dataset.
+
+        Args:
+            data: the dataset; that of the training where not given.
+            split: ``train``, ``validation``, ``test`` as the training split them, or ``all`` rows.
+        """
+        dataset = self.repo.dataset(data or self.data_address) if not isinstance(data, Dataset) else data
+        positions = None
+        if split != "all":
+            found = split_rows(Split.from_json(self.manifest.data["split"]), dataset)
+            if split not in found:
+                raise NotFound(f"there is no split {split!r}.{nearest(split, [*found, 'all'])}")
+            positions = found[split]
+        if not len(dataset) or (positions is not None and not len(positions)):
+            raise InvalidData(f"the split {split!r} of {dataset.address} has no rows")
+        return self._scores(dataset, positions)
+
+    def _scores(self, dataset: Dataset, positions: np.ndarray[Any, Any] | None) -> dict[str, float]:
+        rows = Rows(self.model, dataset, positions)
+        wanted = settled_layers(self.model)
+        outputs = []
+        for values in rows.stream(self.states, wanted):
+            usable: dict[str, Value] = {name: ready(value, name) for name, value in values.items()}
+            outputs.append(self.live.outputs(usable, torch.arange(rows_of(next(iter(usable.values()))))))
+        truth = torch.cat(encoded(rows, self.answer, self.answer_state))
+        return score(self.model, self.answer, self.answer_state, torch.cat(outputs), truth)
+
+    @property
+    def data_address(self) -> str:
+        """The dataset version that the training read, e.g. ``digits-data@1``."""
+        return f"{self.manifest.data['name']}@{self.manifest.data['number']}"
+
+    def trace(self, row: Any) -> Trace:
+        """Follow one row through every layer: what it was as it left each of them."""
+        table = as_table(row)
+        if table.num_rows != 1 and not self.tables_whole:
+            raise InvalidData(f"a trace follows one row; found {table.num_rows}")
+        return follow(self.address, self.live, table, self.answer, self.answer_state)
+
+    def _repr_html_(self) -> str:
+        return f"<b>{escape(self.address)}</b>{self.model._repr_html_()}"
+
+
+def load(address: str, *, repo: Repository | None = None, module: nn.Module | None = None) -> Version:
+    """Return a version, opened.
+
+    Args:
+        address: ``digits`` (the newest), ``digits@3``, ``digits@champion``, ``digits@1f3a6c``.
+        repo: the repository; the one that ``find_folder`` finds where not given.
+        module: for a model made by ``lw.wrap``, an instance of its module to take the weights (code is never loaded
+            from a repository).
+
+    Raises:
+        NotFound: with the nearest name.
+    """
+    door = repo or default_repository()
+    entry = door.find(address)
+    return Version(door, entry, door.manifest(entry), module)

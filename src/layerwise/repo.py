@@ -1,0 +1,250 @@
+"""The one door to a repository: every read and write of names, versions and datasets goes through here."""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import getpass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from layerwise.canonical import decode, encode
+from layerwise.data.dataset import Added, Dataset, add, open_dataset
+from layerwise.data.diff import DataDiff, diff
+from layerwise.errors import Conflict, NotFound
+from layerwise.store.catalog import Entry, RunRow
+from layerwise.store.store import Store
+from layerwise.store.tensors import RawTensor, frame, unframe
+from layerwise.versions.manifest import LayerEntry, Manifest
+from layerwise.words import Address, Digest, parse_address, parse_name
+
+FOLDER = ".layerwise"
+ATTEMPTS = 100
+"""How often a commit is tried anew when others move the name at the same moment."""
+
+
+def find_folder(start: Path | None = None) -> Path:
+    """Return where the repository is: ``LAYERWISE_REPOSITORY``, else the nearest ``.layerwise`` here or above.
+
+    Where there is none, it is ``.layerwise`` in the current folder, yet to be made.
+    """
+    said = os.environ.get("LAYERWISE_REPOSITORY")
+    if said:
+        return Path(said)
+    here = (start or Path.cwd()).absolute()
+    return next((folder / FOLDER for folder in (here, *here.parents) if (folder / FOLDER).is_dir()), here / FOLDER)
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """What a version is to keep of one layer: its kind, its tensors, the user's source."""
+
+    kind: str
+    tensors: Mapping[str, RawTensor]
+    code: Mapping[str, str]
+
+
+class Repository:
+    """A repository, opened. Use it as a context manager, or ``close`` it.
+
+    Args:
+        path: the folder; found by ``find_folder`` where not given. It is made if it is not there.
+
+    Example:
+        >>> with Repository(".layerwise") as repo:  # doctest: +SKIP
+        ...     repo.models()
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self.path = Path(path) if path is not None else find_folder()
+        self.store = Store.open(self.path, create=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the files."""
+        self.store.close()
+
+    def __repr__(self) -> str:
+        return f"Repository({str(self.path)!r})"
+
+    @property
+    def actor(self) -> str:
+        """Who acts: ``LAYERWISE_ACTOR``, else the name of the system's user."""
+        try:
+            return os.environ.get("LAYERWISE_ACTOR") or getpass.getuser()
+        except (OSError, KeyError):
+            return "unknown"
+
+    # datasets
+
+    def add_dataset(self, name: str, source: Any, *, key: str | None = None, message: str = "") -> Added:
+        """Keep ``source`` as a new version of the dataset ``name``; the same content again makes none."""
+        return add(self.store, name, source, key=key, actor=self.actor, message=message)
+
+    def dataset(self, address: str) -> Dataset:
+        """Return a dataset: ``digits-data`` (the newest), ``digits-data@2``, or NotFound with the nearest name."""
+        parts = parse_address(address)
+        return open_dataset(self.store, parts.model, parts.version)
+
+    def datasets(self) -> list[Entry]:
+        """Return the newest version of every dataset, by name."""
+        return self._newest("dataset")
+
+    def dataset_versions(self, name: str) -> list[Entry]:
+        """Return all versions of a dataset, oldest first."""
+        return self._all("dataset", name)
+
+    def diff_datasets(self, old: str, new: str) -> DataDiff:
+        """Return the rows added, removed and changed from one version of a dataset to another."""
+        return diff(self.dataset(old), self.dataset(new))
+
+    # versions
+
+    def models(self) -> list[Entry]:
+        """Return the newest version of every model, by name."""
+        return self._newest("model")
+
+    def versions(self, name: str) -> list[Entry]:
+        """Return all versions of a model, oldest first."""
+        return self._all("model", name)
+
+    def find(self, address: str | Address) -> Entry:
+        """Return the version that an address names (the newest where it names none), or NotFound."""
+        parts = parse_address(address) if isinstance(address, str) else address
+        return self.store.catalog.find("model", parts.model, parts.version)
+
+    def manifest(self, entry: Entry) -> Manifest:
+        """Return a version's manifest."""
+        what = f"the manifest of {entry.name}@{entry.number}"
+        return Manifest.from_json(decode(self.store.objects.get(entry.digest), what), what)
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Return the aliases of a model and the versions that they stand for."""
+        return self.store.catalog.aliases("model", parse_name(name))
+
+    def set_alias(self, address: str, alias: str) -> Entry:
+        """Make ``alias`` stand for the version at ``address`` and return that version."""
+        entry = self.find(address)
+        self.store.catalog.set_alias("model", entry.name, parse_name(alias, "an alias"), entry.number)
+        return entry
+
+    def drop_alias(self, name: str, alias: str) -> None:
+        """Take an alias away, or raise NotFound."""
+        self.store.catalog.drop_alias("model", parse_name(name), parse_name(alias, "an alias"))
+
+    def commit(self, make: Callable[[int, int | None], Manifest], layers: Mapping[str, LayerState], extras: Mapping[str, bytes]) -> Entry:
+        """Keep a new version durably and return it: objects first, then the manifest, then the name.
+
+        Args:
+            make: returns the manifest for a number and parent, its ``layers`` and ``environment`` yet to be filled.
+            layers: what is kept of every layer, by path.
+            extras: more objects by the manifest field that names them.
+
+        Raises:
+            Conflict: others moved the name at every attempt.
+        """
+        with self.store.objects.writing() as pack:
+            entries = {path: self._put_layer(pack, state) for path, state in layers.items()}
+            named = {field: pack.put([data]) for field, data in extras.items()}
+        for _ in range(ATTEMPTS):
+            entry = self._publish(make, entries, named)
+            if entry is not None:
+                return entry
+        raise Conflict(f"others committed at each of {ATTEMPTS} attempts; try again")
+
+    def _publish(
+        self, make: Callable[[int, int | None], Manifest], layers: Mapping[str, LayerEntry], named: Mapping[str, Digest]
+    ) -> Entry | None:
+        blank = make(0, None)
+        known = self._all("model", blank.model, missing=[])
+        head = self.store.catalog.head("model", blank.model, blank.branch)
+        parent = None if head is None else head.number
+        number = 1 + max((entry.number for entry in known), default=0)
+        manifest = dataclasses.replace(make(number, parent), layers=layers, **named)  # type: ignore[arg-type]
+        with self.store.objects.writing() as pack:
+            digest = pack.put([encode(manifest.to_json())])
+        entry = Entry(
+            sort="model", name=manifest.model, number=number, digest=digest, branch=manifest.branch, parent=parent,
+            created=manifest.created, actor=manifest.actor, message=manifest.message,
+        )  # fmt: skip
+        try:
+            self.store.catalog.publish(entry, expected=parent)
+        except Conflict:
+            return None
+        return entry
+
+    @staticmethod
+    def _put_layer(pack: Any, state: LayerState) -> LayerEntry:
+        digest = pack.put(frame(state.tensors)) if state.tensors else None
+        return LayerEntry(state.kind, digest, {name: pack.put([text.encode()]) for name, text in state.code.items()})
+
+    def layer_state(self, digest: Digest, what: str) -> dict[str, RawTensor]:
+        """Return a layer's tensors, memory-mapped."""
+        return unframe(self.store.objects.get(digest), what)
+
+    # runs
+
+    def start_run(self, run: str, model: str, config: Mapping[str, Any]) -> None:
+        """Write down that a run began."""
+        row = RunRow(
+            id=run, model=model, status="running", version=None, created=now(), finished=None, actor=self.actor,
+            config=dict(config),
+        )  # fmt: skip
+        self.store.catalog.start_run(row)
+
+    def log_metrics(self, run: str, step: int, metrics: Mapping[str, float]) -> None:
+        """Keep the metrics of an epoch."""
+        self.store.catalog.log(run, step, metrics)
+
+    def finish_run(self, run: str, status: str, version: int | None) -> None:
+        """Write down how a run ended."""
+        self.store.catalog.finish_run(run, status, version)
+
+    def runs(self, model: str | None = None) -> list[RunRow]:
+        """Return the runs, newest first."""
+        return self.store.catalog.runs(model)
+
+    def metrics(self, run: str) -> list[tuple[int, str, float]]:
+        """Return the metrics of every epoch of a run: (epoch, name, value)."""
+        return self.store.catalog.metrics(run)
+
+    def _all(self, sort: str, name: str, missing: list[Entry] | None = None) -> list[Entry]:
+        entries = self.store.catalog.entries(sort, parse_name(name))
+        if not entries and missing is None:
+            self.store.catalog.find(sort, name)
+            raise NotFound(f"there is no {sort} {name!r}")
+        return entries
+
+    def _newest(self, sort: str) -> list[Entry]:
+        return [self.store.catalog.entries(sort, name)[-1] for name in self.store.catalog.names(sort)]
+
+
+_default: dict[Path, Repository] = {}
+
+
+def default_repository() -> Repository:
+    """Return the repository that ``find_folder`` finds, opened once a process."""
+    path = find_folder().absolute()
+    if path not in _default:
+        _default[path] = Repository(path)
+    return _default[path]
+
+
+@atexit.register
+def _close_default() -> None:
+    while _default:
+        _default.popitem()[1].close()
+
+
+def now() -> str:
+    """Return the time as manifests write it: ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

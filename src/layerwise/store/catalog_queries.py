@@ -1,0 +1,180 @@
+"""The catalog's queries, each on a connection that its caller opened."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from types import EllipsisType
+from typing import Any
+
+import sqlalchemy as sa
+
+from layerwise.errors import Conflict, InvalidName, NotFound, nearest
+from layerwise.store import catalog_sql as sql
+from layerwise.store.rows import Entry
+from layerwise.words import Digest, shorten
+
+MIN_PREFIX = 6
+"""Fewest digits of a digest that may stand for it."""
+
+MAX_NUMBER = 2**63 - 1
+"""Largest number that a database holds."""
+
+BATCH = 500
+"""Most values in one statement: databases bound its parameters."""
+
+_HEX = re.compile(r"[0-9a-f]+\Z")
+
+Key = tuple[str, str]
+
+
+def of(table: sa.Table, key: Key, **columns: Any) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that pick a name's rows in ``table``, and those columns."""
+    wanted = {"sort": key[0], "name": key[1], **columns}
+    return [table.c[column] == value for column, value in wanted.items()]
+
+
+def select(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Entry]:
+    """Return the entries that meet every condition, by number."""
+    rows = connection.execute(sa.select(sql.entry).where(*where).order_by(sql.entry.c.number)).mappings()
+    return [Entry(**row) for row in rows]
+
+
+def entry_at(connection: sa.Connection, key: Key, number: int) -> Entry | None:
+    """Return the entry of a number, or None."""
+    if not is_number(number):
+        return None
+    found = select(connection, *of(sql.entry, key, number=number))
+    return found[0] if found else None
+
+
+def last_number(connection: sa.Connection, key: Key) -> int:
+    """Return the largest number of a name, over all its branches; 0 where there is none."""
+    return connection.scalar(sa.select(sa.func.max(sql.entry.c.number)).where(*of(sql.entry, key))) or 0
+
+
+def names(connection: sa.Connection, sort: str) -> list[str]:
+    """Return the names of a sort, sorted."""
+    column = sql.entry.c.name
+    return sorted(connection.scalars(sa.select(column).where(sql.entry.c.sort == sort).distinct()))
+
+
+def aliases(connection: sa.Connection, key: Key) -> dict[str, int]:
+    """Return a name's aliases, sorted, with their numbers."""
+    rows = connection.execute(sa.select(sql.alias.c.alias, sql.alias.c.number).where(*of(sql.alias, key)))
+    return dict(sorted((alias, number) for alias, number in rows))
+
+
+def head(connection: sa.Connection, key: Key, branch: str) -> Entry | None:
+    """Return the entry at a branch's head, or None."""
+    number = connection.scalar(sa.select(sql.branch.c.head).where(*of(sql.branch, key, branch=branch)))
+    return None if number is None else entry_at(connection, key, number)
+
+
+def location(connection: sa.Connection, digest: Digest) -> tuple[Digest, int, int] | None:
+    """Return where an object lies (pack, position, length), or None."""
+    columns = sql.object_.c
+    query = sa.select(columns.pack, columns.position, columns.length).where(columns.digest == digest)
+    row = connection.execute(query.order_by(columns.pack).limit(1)).first()
+    return None if row is None else (Digest(row.pack), row.position, row.length)
+
+
+def resolve(connection: sa.Connection, key: Key, reference: str | None, branch: str) -> Entry | None:
+    """Return the entry that a reference means: None the head; a number, an alias, a digest's first digits."""
+    if reference is None:
+        return head(connection, key, branch)
+    if not isinstance(reference, str) or len(reference) > 100:
+        return None
+    if reference.isascii() and reference.isdigit():
+        number: int | None = int(reference)
+    else:
+        number = aliases(connection, key).get(reference)
+    found = None if number is None else entry_at(connection, key, number)
+    return found or _resolve_prefix(connection, key, reference)
+
+
+def _resolve_prefix(connection: sa.Connection, key: Key, prefix: str) -> Entry | None:
+    if len(prefix) < MIN_PREFIX or not _HEX.match(prefix):
+        return None
+    found = select(connection, *of(sql.entry, key), sql.entry.c.digest.startswith(prefix))
+    if len({entry.digest for entry in found}) > 1:
+        numbers = ", ".join(f"{key[1]}@{entry.number} ({entry.digest[:12]}…)" for entry in found[:5])
+        raise InvalidName(f"{prefix!r} may mean {numbers}; write more digits, or the number")
+    # Versions with one manifest are equal: the newest stands for them.
+    return found[-1] if found else None
+
+
+def absent(connection: sa.Connection, key: Key, reference: str | None, branch: str) -> str:
+    """Return the sentence for a version that is not there, with the nearest that is."""
+    sort, name = key
+    known = names(connection, sort)
+    if name not in known:
+        return f"there is no {sort} {name!r}.{nearest(name, known)}"
+    if reference is None:
+        branches = connection.scalars(sa.select(sql.branch.c.branch).where(*of(sql.branch, key)))
+        return f"{sort} {name!r} has no branch {branch!r}.{nearest(branch, branches)}"
+    close = "" if reference.isdigit() else nearest(reference, aliases(connection, key))
+    newest = last_number(connection, key)
+    return f"{sort} {name!r} has no version {shorten(reference)}; its newest is {newest}.{close}"
+
+
+def check_head(connection: sa.Connection, entry: Entry, expected: int | None) -> None:
+    """Raise Conflict unless the branch's head is ``expected``; hold its row where the database locks rows."""
+    where = of(sql.branch, (entry.sort, entry.name), branch=entry.branch)
+    found = connection.scalar(sa.select(sql.branch.c.head).where(*where).with_for_update())
+    if found != expected:
+        raise Conflict(
+            f"{entry.name}, branch {entry.branch}, is at {_version(found)} and you started from "
+            f"{_version(expected)}: somebody else published first. Look at what is new, "
+            "then publish on top of it"
+        )
+
+
+def _version(number: int | None) -> str:
+    return "no version yet" if number is None else f"version {number}"
+
+
+def move_head(connection: sa.Connection, entry: Entry, expected: int | None) -> None:
+    """Move a branch's head to ``entry``, or make the branch."""
+    if expected is None:
+        row = {"sort": entry.sort, "name": entry.name, "branch": entry.branch, "head": entry.number}
+        connection.execute(sql.branch.insert().values(**row))
+        return
+    where = of(sql.branch, (entry.sort, entry.name), branch=entry.branch, head=expected)
+    if connection.execute(sql.branch.update().where(*where).values(head=entry.number)).rowcount != 1:
+        raise Conflict(
+            f"{entry.name}, branch {entry.branch}, moved from {_version(expected)} meanwhile; look again"
+        )
+
+
+def check_alias(connection: sa.Connection, key: Key, alias: str, expected: int | EllipsisType | None) -> None:
+    """Raise Conflict unless the alias means ``expected``."""
+    found = aliases(connection, key).get(alias)
+    if expected is not ... and found != expected:
+        raise Conflict(
+            f"{key[1]}@{alias} means {_version(found)}, you expected {_version(expected)}; look again"
+        )
+
+
+def check_run_is_there(connection: sa.Connection, run: str) -> None:
+    """Raise NotFound for a run that is not there, with the nearest."""
+    known = sa.select(sql.run.c.id)
+    if not isinstance(run, str) or connection.scalar(known.where(sql.run.c.id == run)) is None:
+        newest = connection.scalars(known.order_by(sql.run.c.created.desc()).limit(100))
+        raise NotFound(f"there is no run {shorten(str(run))}.{nearest(str(run), newest)}")
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a database can hold ``value`` as a number from 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER
+
+
+def to_sql(value: float) -> float | None:
+    """Return a metric as SQL holds it: NaN is NULL."""
+    return None if math.isnan(value) else float(value)
+
+
+def batches(values: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return ``values`` in runs short enough for one statement."""
+    return [values[start : start + BATCH] for start in range(0, len(values), BATCH)]
