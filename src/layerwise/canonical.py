@@ -52,7 +52,7 @@ def _hold(value: Any, *, depth: int, path: str) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise InvalidFile(f"a JSON key must be text: {visible(path[:80])} has the key {shorten(repr(key))}")
+                raise InvalidFile(f"a JSON key must be text: {visible(path[:80])} has the key {shorten(key)}")
             _hold(inner, depth=depth + 1, path=f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for position, inner in enumerate(value):
@@ -145,8 +145,9 @@ def _no_constant(what: str) -> Any:
 
 def _integer(what: str) -> Any:
     def read(digits: str) -> int:
-        if len(digits) > MAX_INTEGER_DIGITS:
-            raise InvalidFile(f"{what} holds a whole number of {len(digits)} digits")
+        count = len(digits.removeprefix("-"))
+        if count > MAX_INTEGER_DIGITS:
+            raise InvalidFile(f"{what} holds a whole number of {count} digits")
         return int(digits)
 
     return read

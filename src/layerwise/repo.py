@@ -191,6 +191,10 @@ class Repository:
         """Return a layer's tensors, memory-mapped."""
         return unframe(self.store.objects.get(digest), what)
 
+    def json(self, digest: Digest, what: str) -> Any:
+        """Return an object that is JSON, such as a run's environment."""
+        return decode(self.store.objects.get(digest), what)
+
     # runs
 
     def start_run(self, run: str, model: str, config: Mapping[str, Any]) -> None:
@@ -248,3 +252,28 @@ def _close_default() -> None:
 def now() -> str:
     """Return the time as manifests write it: ISO 8601, UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def dataset(
+    name: str, source: Any = None, *, key: str | None = None, message: str = "", repo: Repository | None = None
+) -> Dataset:
+    """Keep ``source`` as a version of the dataset ``name`` and return it; the same content again makes no new one.
+
+    Args:
+        name: the dataset's name; an address (``digits-data@2``) where no source is given.
+        source: a pandas or Polars frame, an Arrow table, a dict of arrays, a Hugging Face dataset, a path of a
+            ``.csv``, ``.parquet``, ``.jsonl`` or ``.npz`` file or of a folder of images with one subfolder a class.
+            Not given: the version that is there is returned.
+        key: the column that names a row for ever; without one, a row is named by its content.
+        message: why.
+        repo: the repository; the one that ``find_folder`` finds where not given.
+
+    Raises:
+        InvalidData, InvalidFile, InvalidName: what was given cannot be used; nothing is kept.
+
+    Example:
+        >>> scans = lw.dataset("digits-data", {"image": images, "digit": digits})  # doctest: +SKIP
+        >>> scans[17]  # doctest: +SKIP
+    """
+    door = repo or default_repository()
+    return door.dataset(name) if source is None else door.add_dataset(name, source, key=key, message=message).dataset

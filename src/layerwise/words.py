@@ -54,9 +54,19 @@ class Address:
         return text if self.visit is None else f"{text}:{self.visit}"
 
 
-def shorten(text: str, limit: int = 60) -> str:
-    """Return ``text`` fit to stand in a message: quoted, control characters escaped, cut at ``limit``."""
-    return repr(text) if len(text) <= limit else f"{text[:limit]!r}… ({len(text):,} characters)"
+def shorten(value: object, limit: int = 60) -> str:
+    """Return a value fit to stand in a message: text quoted, control characters escaped, cut at ``limit``.
+
+    >>> shorten("größe"), shorten([1, 2])
+    ("'größe'", '[1, 2]')
+    """
+    if isinstance(value, str):
+        return repr(value) if len(value) <= limit else f"{value[:limit]!r}… ({len(value):,} characters)"
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write whole numbers of more than 4,300 digits.
+        text = f"a very long {type(value).__name__}"
+    return visible(text) if len(text) <= limit else f"{visible(text[:limit])}… ({len(text):,} characters)"
 
 
 def visible(text: str) -> str:

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerwise.errors import Conflict, InvalidFile, InvalidName
-from layerwise.store import disk as disk_module
 from layerwise.store.disk import Buffer, Disk, write_file
 
 PATH_LIKE = (
@@ -114,6 +113,18 @@ def test_order_of_effects_is_write_folder_rename_sync(disk: Noting) -> None:
     ]
 
 
+def test_file_and_folder_are_really_fsynced(
+    disk: Noting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+        disk.publish("packs/a", [b"1"])
+    paths = (tmp_path, tmp_path / "packs", tmp_path / "packs/a")
+    root, folder, file = (path.stat().st_ino for path in paths)
+    assert synced == [file, root, folder]
+
+
 def test_a_folder_that_somebody_else_made_is_made_durable_too(disk: Noting, tmp_path: Path) -> None:
     (tmp_path / "packs" / "ab").mkdir(parents=True)
     disk.publish("packs/ab/x.pack", [b"1"])
@@ -140,7 +151,7 @@ def test_a_failed_effect_leaves_no_file(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(disk_module.os, broken, fail)
+        patch.setattr(os, broken, fail)
         with pytest.raises(OSError, match="Input/output error"):
             disk.publish("a", [b"bytes"])
     assert len(calls) == 1, "a failed effect was tried again"
@@ -151,14 +162,14 @@ def test_a_failed_effect_leaves_no_file(
 def test_a_short_write_goes_on_where_it_stopped(disk: Noting, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     with monkeypatch.context() as patch:
-        patch.setattr(disk_module.os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+        patch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
         disk.publish("a", [b"0123456789", b"abc"])
     assert bytes(disk.read("a")) == b"0123456789abc"
 
 
 def test_a_write_that_lies_is_noticed(disk: Noting, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(disk_module.os, "write", lambda descriptor, data: len(data))
+        patch.setattr(os, "write", lambda descriptor, data: len(data))
         with pytest.raises(OSError, match="wrote 5 bytes and the file has 0"):
             disk.publish("a", [b"bytes"])
 
@@ -172,11 +183,28 @@ def test_sweep_takes_what_the_dead_left_and_nothing_while_somebody_writes(disk: 
 
 
 def test_two_writers_share_the_lock_and_one_alone_waits(disk: Noting) -> None:
-    with disk.lock("tmp.lock", shared=True), disk.lock("tmp.lock", shared=True):
-        with pytest.raises(Conflict, match=r"tmp\.lock for 0 seconds"), disk.lock("tmp.lock", wait=0):
-            pass
+    refused = pytest.raises(Conflict, match=r"tmp\.lock for 0 seconds")
+    with disk.lock("tmp.lock", shared=True), disk.lock("tmp.lock", shared=True), refused:
+        disk.lock("tmp.lock", wait=0).__enter__()
     with disk.lock("tmp.lock", wait=0):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_keeps_no_lock(disk: Noting) -> None:
+    """A data loader's child, forked while a lock is held, has its descriptor for as long as it lives."""
+    begin, end = os.pipe()
+    with disk.lock("catalog.lock"):
+        child = os.fork()
+        if child == 0:
+            os.close(end)
+            os.read(begin, 1)
+            os._exit(0)
+    with disk.lock("catalog.lock", wait=0):
+        pass
+    os.close(end)
+    os.waitpid(child, 0)
+    os.close(begin)
 
 
 def test_a_lock_is_had_when_its_holder_lets_go(disk: Noting) -> None:
@@ -214,7 +242,7 @@ def test_a_users_file_stays_when_writing_fails(tmp_path: Path, monkeypatch: pyte
 
     for broken in ("write", "fsync", "replace"):
         with monkeypatch.context() as patch:
-            patch.setattr(disk_module.os, broken, fail)
+            patch.setattr(os, broken, fail)
             with pytest.raises(OSError, match="No space left"):
                 write_file(target, [b"new"])
     assert target.read_bytes() == b"old"

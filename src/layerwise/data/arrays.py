@@ -25,7 +25,7 @@ def open_arrays(arrays: Mapping[Any, Any], what: str) -> Source:
     """Return a dict of arrays as a stream of rows.
 
     Args:
-        arrays: by column name, each of shape [rows] or [rows, …]: NumPy, Arrow, lists, or anything NumPy can read.
+        arrays: by column name, each of shape [rows] or [rows, …]: NumPy, Arrow, lists, what NumPy can read.
         what: how a message names the dict.
 
     Raises:
@@ -52,7 +52,10 @@ def same_lengths(lengths: Mapping[str, int], what: str) -> int:
 def _batches(columns: Mapping[str, pa.ChunkedArray | pa.Array | Array]) -> Iterator[pa.RecordBatch]:
     # A tensor column is wrapped, not copied; Table aligns the chunks of columns that have several.
     yield from pa.table(
-        {name: to_arrow(values, name) if isinstance(values, np.ndarray) else values for name, values in columns.items()}
+        {
+            name: to_arrow(values, name) if isinstance(values, np.ndarray) else values
+            for name, values in columns.items()
+        }
     ).to_batches()
 
 
@@ -90,18 +93,20 @@ def from_values(values: Any, name: str, data_type: pa.DataType | None = None) ->
 
 
 def to_arrow(array: Array, name: str) -> pa.Array:
-    """Return an array of shape [rows] or [rows, …] as an Arrow column, without a copy where the bytes allow it.
+    """Return an array of shape [rows] or [rows, …] as an Arrow column, without a copy where its bytes allow.
 
     An array of shape [rows, 1] is a plain column: it is how label files keep labels.
     """
     if array.ndim == 0:
         raise InvalidData(f"column {shorten(name)} is a single value, not an array of rows")
-    missing = np.ma.getmaskarray(array).reshape(len(array), -1).any(axis=1) if np.ma.isMaskedArray(array) else None
+    missing = _gaps(array)
     array = np.ma.getdata(array)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.dtype.kind not in "biufOUSMmT" or array.dtype.names:
-        raise InvalidData(f"column {shorten(name)} is of NumPy type {shorten(str(array.dtype))}, which is not kept")
+        raise InvalidData(
+            f"column {shorten(name)} is of NumPy type {shorten(str(array.dtype))}, which is not kept"
+        )
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim > 1:
@@ -113,6 +118,14 @@ def to_arrow(array: Array, name: str) -> pa.Array:
     if array.dtype.kind in "Mm" and np.datetime_data(array.dtype)[0] in ("h", "m"):
         array = array.astype(array.dtype.kind + "8[s]")
     return pa.array(array, mask=missing)
+
+
+def _gaps(array: Array) -> Array | None:
+    """Return which rows of a masked array are missing, shape [rows]; None for an array without a mask."""
+    if not isinstance(array, np.ma.MaskedArray):
+        return None
+    mask: Array = np.ma.getmaskarray(array)
+    return mask.reshape(len(array), -1).any(axis=1)
 
 
 def _marked(array: Array, missing: Array | None) -> Iterator[tuple[Any, bool]]:

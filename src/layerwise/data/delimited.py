@@ -16,8 +16,8 @@ from layerwise.words import shorten
 _BLOCK_BYTES = 1 << 20
 
 NOTHING = [
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-    "NULL", "NaN", "None", "n/a", "nan", "null",
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+    "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 ]  # fmt: skip
 """What stands for a missing value where it is not in quotes: pandas' list."""
 
@@ -31,7 +31,9 @@ _NARROW_FIRST = [
     pa.float64(),
 ]
 
-_MISREAD = re.compile(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to [^:]*: invalid value '(.*)'", re.S)
+_MISREAD = re.compile(
+    r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to [^:]*: invalid value '(.*)'", re.S
+)
 
 Types = dict[str, pa.DataType]
 
@@ -63,7 +65,10 @@ def _open(path: Path, types: Types) -> pacsv.CSVStreamingReader:
         read_options=pacsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
         parse_options=pacsv.ParseOptions(newlines_in_values=True),
         convert_options=pacsv.ConvertOptions(
-            column_types=types, null_values=NOTHING, strings_can_be_null=True, quoted_strings_can_be_null=False
+            column_types=types,
+            null_values=NOTHING,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
         ),
     )
     _check_header(path, reader.schema)
@@ -71,16 +76,24 @@ def _open(path: Path, types: Types) -> pacsv.CSVStreamingReader:
 
 
 def _check_header(path: Path, schema: pa.Schema) -> None:
-    twice = [name for name in schema.names if schema.names.count(name) > 1] if len(set(schema.names)) < len(schema) else []
+    twice = (
+        [name for name in schema.names if schema.names.count(name) > 1]
+        if len(set(schema.names)) < len(schema)
+        else []
+    )
     if twice:
-        raise InvalidFile(f"{path}: the header names the column {shorten(twice[0])} twice; every column needs its own")
+        raise InvalidFile(
+            f"{path}: the header names the column {shorten(twice[0])} twice; every column needs its own"
+        )
     for field in schema:
         if pa.types.is_binary(field.type):
-            raise InvalidFile(f"{path}: column {shorten(field.name)} is not UTF-8 text; save the file as UTF-8")
+            raise InvalidFile(
+                f"{path}: column {shorten(field.name)} is not UTF-8 text; save the file as UTF-8"
+            )
 
 
 def _types(path: Path) -> Types:
-    """Return the narrowest type of each column that reads every value, found by widening where one does not."""
+    """Return the narrowest type of each column that reads every value, widening where one does not."""
     types: Types = {}
     while True:
         with _open(path, types) as reader:
@@ -100,7 +113,7 @@ def _types(path: Path) -> Types:
 
 
 def _wider(found: pa.DataType, value: str) -> pa.DataType:
-    """Return the narrowest type after ``found`` that reads ``value``; the next pass tries it on all others."""
+    """Return the narrowest type after ``found`` that reads ``value``; the next pass tries it on the rest."""
     after = _NARROW_FIRST.index(found) + 1 if found in _NARROW_FIRST else len(_NARROW_FIRST)
     return next((wider for wider in _NARROW_FIRST[after:] if _reads(wider, value)), pa.string())
 

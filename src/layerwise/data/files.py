@@ -1,4 +1,4 @@
-"""Files and folders as sources, chosen by the ending of the name. A file is read as what it says it is, or refused."""
+"""Files and folders as sources, by the ending of the name. A file is what it says it is, or refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_path(path: Path) -> Source:
     """Return a file or a folder of images as a stream of rows.
 
     Raises:
-        InvalidFile: nothing is there, it is not a plain file, its ending is not known, or it cannot be read as that.
+        InvalidFile: nothing is there, no plain file, an unknown ending, or it cannot be read as that.
     """
     try:
         if path.is_dir():
@@ -40,7 +40,9 @@ def open_path(path: Path) -> Source:
     opener = _OPENERS.get(path.suffix.lower())
     if opener is None:
         endings = ", ".join(_OPENERS)
-        raise InvalidFile(f"{path}: the ending {shorten(path.suffix)} is not known; expected one of {endings}, or a folder")
+        raise InvalidFile(
+            f"{path}: the ending {shorten(path.suffix)} is not known; expected one of {endings}, or a folder"
+        )
     return opener(path)
 
 
@@ -66,7 +68,7 @@ def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
 def _rows_a_batch(metadata: pq.FileMetaData) -> int:
     groups = range(metadata.num_row_groups)
     size = sum(metadata.row_group(group).total_byte_size for group in groups)
-    return min(_ROWS_A_BATCH, max(1, (4 << 20) * metadata.num_rows // max(1, size)))
+    return min(_ROWS_A_BATCH, max(1, int((4 << 20) * metadata.num_rows // max(1, size))))
 
 
 _OPENERS: dict[str, Callable[[Path], Source]] = {

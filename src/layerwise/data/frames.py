@@ -1,4 +1,4 @@
-"""Frames and tables of other libraries, by the Arrow interfaces they offer: pandas, Polars, Arrow, Hugging Face."""
+"""Frames and tables of other libraries, by their Arrow interfaces: pandas, Polars, Arrow, Hugging Face."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _whole(table: pa.Table) -> Iterator[pa.RecordBatch]:
 
 
 def open_splits(splits: Mapping[Any, Any]) -> Source:
-    """Return a Hugging Face dict of splits as one stream with a ``split`` column: ``train``, ``validation``, ``test``."""
+    """Return a Hugging Face dict of splits as one stream, its splits' names in a column ``split``."""
     for name, part in splits.items():
         if "split" in (part.column_names or ()):
             raise InvalidData(f"the split {shorten(str(name))} has a column 'split' of its own; rename it")

@@ -1,8 +1,8 @@
-"""Row ids: what names a row for ever, its key or the digest of its content, and the watch that no two are the same.
+"""Row ids: what names a row for ever, its key or the digest of its content; no two are the same.
 
 >>> ids = ContentIds()
 >>> digests = np.zeros((2, 16), dtype=np.uint8)
->>> [name[-4:] for name in ids.name(digests).to_pylist()]
+>>> [name[-4:] for name in ids.name(None, digests).to_pylist()]
 ['0000', '00#2']
 """
 
@@ -24,7 +24,7 @@ MAX_ID = 1000
 """Longest key of a row, in bytes."""
 
 _IN_MEMORY = 1 << 20
-"""Runs of more numbers than this go to a temporary file: a table larger than memory has more ids than memory."""
+"""Longer runs go to a temporary file: the ids of a table larger than memory may be larger than memory too."""
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
 
@@ -36,7 +36,7 @@ class Seen:
         self._runs: list[Numbers] = []
 
     def count(self, numbers: Numbers) -> Numbers:
-        """Return how often each of ``numbers`` came before, in earlier calls or earlier in this one; shape as given."""
+        """Return how often each of ``numbers`` came before, in earlier calls or in this; shape as given."""
         order = np.argsort(numbers, kind="stable")
         run = numbers[order]
         earlier = np.arange(len(run)) - np.searchsorted(run, run)
@@ -66,7 +66,7 @@ class ContentIds:
     def __init__(self) -> None:
         self._seen = Seen()
 
-    def name(self, digests: Bytes) -> pa.Array:
+    def name(self, batch: pa.RecordBatch | None, digests: Bytes) -> pa.Array:
         """Return the ids of the next rows from their digests, shape [rows, 16]."""
         earlier = self._seen.count(leading(digests))
         text = digests.tobytes().hex()
@@ -93,15 +93,19 @@ class KeyIds:
         self._key = key
         self._seen = Seen()
 
-    def name(self, batch: pa.RecordBatch) -> pa.Array:
+    def name(self, batch: pa.RecordBatch, digests: Bytes) -> pa.Array:
         """Return the ids of the next rows, or raise InvalidData with keys that are missing or come twice."""
         values = batch.column(self._key)
         if values.null_count:
-            raise InvalidData(f"the key {shorten(self._key)} is missing in {values.null_count:,} rows; fill it in")
+            raise InvalidData(
+                f"the key {shorten(self._key)} is missing in {values.null_count:,} rows; fill it in"
+            )
         names = values.cast(pa.string())
         lengths = pc.min_max(pc.binary_length(names)).as_py()
         if lengths["min"] < 1 or lengths["max"] > MAX_ID:
-            raise InvalidData(f"the key {shorten(self._key)} must be 1 to {MAX_ID:,} bytes of text in every row")
+            raise InvalidData(
+                f"the key {shorten(self._key)} must be 1 to {MAX_ID:,} bytes of text in every row"
+            )
         self._refuse_twice(names, self._seen.count(_numbers(values)))
         return names
 
@@ -117,7 +121,7 @@ class KeyIds:
 
 
 def _numbers(values: pa.Array) -> Numbers:
-    # Whole numbers are compared as they are, text by 128 bits of its digest: refusing by mistake will not happen.
+    # Whole numbers are compared as they are, text by 128 bits of its digest: no refusal by mistake.
     if pa.types.is_integer(values.type):
         numbers: Numbers = values.to_numpy(zero_copy_only=False)
         return numbers

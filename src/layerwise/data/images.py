@@ -1,4 +1,4 @@
-"""A folder of images as rows: one subfolder a class. Nothing is decoded into a tensor here; a layer does that.
+"""A folder of images as rows: one subfolder a class. Nothing becomes a tensor here; a layer does that.
 
 Columns: ``image`` (the bytes of the file), ``label`` (the subfolder), ``file`` (subfolder and name).
 """
@@ -96,7 +96,7 @@ def _entries(folder: Path) -> list[Path]:
     # A name that is not UTF-8 could not be kept as text.
     for entry in entries:
         if not entry.name.isprintable():
-            raise InvalidFile(f"{ascii(str(entry))}: the name has characters that cannot be shown; rename it")
+            raise InvalidFile(f"{str(entry)!a}: the name has characters that cannot be shown; rename it")
     return [entry for entry in entries if not entry.name.startswith(".")]
 
 
@@ -108,12 +108,16 @@ def _read(path: Path) -> bytes:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
-                    raise InvalidFile(f"{path} is {width} × {height} pixels; at most {MAX_PIXELS:,} are taken")
+                    raise InvalidFile(
+                        f"{path} is {width} × {height} pixels; at most {MAX_PIXELS:,} are taken"
+                    )
                 image.verify()
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, OSError) as error:
         if isinstance(error, InvalidFile):
             raise
-        raise InvalidFile(f"{path} is not an image that can be read: {str(error)[:200]}; repair or remove it") from None
+        raise InvalidFile(
+            f"{path} is not an image that can be read: {str(error)[:200]}; repair or remove it"
+        ) from None
     return data
 
 

@@ -1,8 +1,8 @@
 """NumPy archives, read member by member and row by row, without pickle and without trusting a declared size.
 
 Arrays of equal first length become columns. An archive of the official splits of a benchmark, named
-``train_images``, ``train_labels``, ``val_images``, …, or ``x_train``, ``y_train``, ``x_test``, …, becomes one table with a
-column ``split`` of ``train``, ``validation`` and ``test``.
+``train_images``, ``train_labels``, ``val_images``, …, or ``x_train``, ``y_train``, ``x_test``, …, becomes one
+table with a column ``split`` of ``train``, ``validation`` and ``test``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,13 @@ MAX_AT_ONCE = 1 << 30
 """Largest array that is read whole, where its order leaves no other way (Fortran order)."""
 
 _PIECE_BYTES = 4 << 20
-_SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+_SPLITS = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
 _BEFORE = re.compile(r"(train|val|valid|validation|test)_(.+)\Z")
 _AFTER = re.compile(r"(.+)_(train|val|valid|validation|test)\Z")
 
@@ -60,7 +66,7 @@ def open_npz(path: Path) -> Source:
     """Return an archive of arrays as a stream of rows.
 
     Raises:
-        InvalidFile: not an archive, a member that is no array, sizes that do not agree, object arrays, a bomb.
+        InvalidFile: not an archive, a member that is no array, sizes that disagree, object arrays, a bomb.
     """
     return Source(str(path), _batches(path))
 
@@ -93,7 +99,9 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> _Mem
         shape, fortran, dtype = _header(file, f"{path}: {shorten(name)}")
         start = file.tell()
     if dtype.hasobject:
-        raise InvalidFile(f"{path}: {shorten(name)} holds Python objects, which only pickle reads; save numbers or text")
+        raise InvalidFile(
+            f"{path}: {shorten(name)} holds Python objects, which only pickle reads; save numbers or text"
+        )
     if start + dtype.itemsize * math.prod(shape) != info.file_size:
         raise InvalidFile(
             f"{path}: {shorten(name)} says it is {dtype} of shape {list(shape)}, "
@@ -109,7 +117,9 @@ def _header(file: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype
         version = np.lib.format.read_magic(file)
         if version not in {(1, 0), (2, 0)}:
             raise InvalidFile(f"{what} is of array format {version[0]}.{version[1]}; 1.0 and 2.0 are read")
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
         return read(file)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         if isinstance(error, InvalidFile):
@@ -167,7 +177,9 @@ def _reader(file: IO[bytes], member: _Member, step: int, path: Path) -> Iterator
 def _whole(file: IO[bytes], member: _Member, step: int, what: str) -> Iterator[Array]:
     size = member.shape[0] * member.row_bytes
     if size > MAX_AT_ONCE:
-        raise InvalidFile(f"{what} is in Fortran order and {size:,} bytes; save it with numpy.ascontiguousarray")
+        raise InvalidFile(
+            f"{what} is in Fortran order and {size:,} bytes; save it with numpy.ascontiguousarray"
+        )
     array = _array(file, member, size, what).reshape(member.shape, order="F")
     for start in range(0, member.shape[0], step):
         yield np.ascontiguousarray(array[start : start + step])

@@ -33,7 +33,9 @@ def open_rows(rows: Sequence[Any], what: str) -> Source:
     """Return a list of dicts as a stream; a key that a row does not have is a missing value there."""
     for place, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise InvalidData(f"{what}: row {place:,} is {type(row).__name__}, expected a dict of column: value")
+            raise InvalidData(
+                f"{what}: row {place:,} is {type(row).__name__}, expected a dict of column: value"
+            )
     if not rows:
         raise InvalidData(f"{what} has no rows; a dataset needs at least one")
     return open_arrays({name: [row.get(name) for row in rows] for name in _names(rows)}, what)
@@ -63,7 +65,7 @@ class _Lines:
 
 
 def open_lines(path: Path) -> Source:
-    """Return a file of one JSON object a line as a stream. The file is read twice: once for the types, once for rows.
+    """Return a file of one JSON object a line as a stream. It is read twice: for the types, for the rows.
 
     Raises:
         InvalidFile: with the line, where it is not strict JSON or not an object.
@@ -89,8 +91,8 @@ def _line_types(path: Path) -> dict[str, pa.DataType]:
             both = _either(types.get(name, pa.null()), found)
             if both is None:
                 raise InvalidFile(
-                    f"{path}, {lines.place}: column {shorten(name)} is {found} here and {types[name]} before; "
-                    "give the column one type"
+                    f"{path}, {lines.place}: column {shorten(name)} is {found} here and "
+                    f"{types[name]} before; give the column one type"
                 )
             types[name] = both
     return types

@@ -1,7 +1,7 @@
 """Who a row is: its canonical bytes, its digest, and its id.
 
-A row's bytes are its values in the order of the columns' names, each in its fixed width or with its length in front,
-after a tag of the schema. They do not depend on the source, on batches, or on how Arrow encoded a column.
+A row's bytes are its values in the order of the columns' names, each in its fixed width or with its length in
+front, after a tag of the schema. They do not depend on the source, on batches, or on Arrow's encoding.
 
 >>> batch = pa.record_batch({"age": pa.array([41, 41])})
 >>> row_digests(batch).shape
@@ -10,6 +10,7 @@ after a tag of the schema. They do not depend on the source, on batches, or on h
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def row_digests_and_sizes(batch: pa.RecordBatch) -> tuple[Bytes, Offsets]:
     """Return the digest of every row, shape [rows, 16], and its canonical bytes' count, shape [rows]."""
     data, offsets = row_bytes(batch)
     bounds = offsets.tolist()
-    pairs = zip(bounds[:-1], bounds[1:], strict=True)
+    pairs = pairwise(bounds)
     digests = b"".join([blake3(data[start:end]).digest(length=DIGEST_BYTES) for start, end in pairs])
     return np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST_BYTES), np.diff(offsets)
 
@@ -68,7 +69,7 @@ def _encode(columns: list[pa.Array], tag: bytes, rows: int) -> tuple[memoryview,
     width = matrix.shape[1]
     starts = np.arange(rows + 1, dtype=np.int64) * width
     if not variable:
-        return memoryview(matrix.reshape(-1)), starts
+        return memoryview(matrix.reshape(-1).data), starts
     front = _large_binary(pa.py_buffer(matrix), starts)
     joined = pc.binary_join_element_wise(front, *variable, pa.scalar(b"", pa.large_binary()))
     _, offsets, data = joined.buffers()
@@ -104,7 +105,8 @@ def _parts(column: pa.Array) -> tuple[Bytes, pa.Array | None]:
         inner, bounds = _encode([items], b"", len(items))
         offsets = bounds[column.offsets.to_numpy()]
         return _lengths(offsets), _large_binary(pa.py_buffer(inner), offsets)
-    return fixed_words(column).view(np.uint8).reshape(rows, -1), None
+    words = fixed_words(column)
+    return words.view(np.uint8).reshape(rows, words.dtype.itemsize), None
 
 
 def _lengths(offsets: Offsets) -> Bytes:

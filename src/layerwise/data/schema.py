@@ -51,7 +51,13 @@ _TIMES: dict[str, pa.DataType] = {
     **{f"time32[{unit}]": pa.time32(unit) for unit in ("s", "ms")},
     **{f"time64[{unit}]": pa.time64(unit) for unit in ("us", "ns")},
 }
-_PLAIN: dict[str, pa.DataType] = {"bool": pa.bool_(), "string": pa.string(), "binary": pa.binary(), **NUMBERS, **_TIMES}
+_PLAIN: dict[str, pa.DataType] = {
+    "bool": pa.bool_(),
+    "string": pa.string(),
+    "binary": pa.binary(),
+    **NUMBERS,
+    **_TIMES,
+}
 _NAMES = {data_type: name for name, data_type in _PLAIN.items()}
 _ITEMS: dict[str, pa.DataType] = {"bool": pa.bool_(), "string": pa.string(), **NUMBERS}
 
@@ -69,7 +75,7 @@ def is_tensor(data_type: pa.DataType) -> bool:
 
 
 def tensor_type(item: pa.DataType, shape: Sequence[int], column: str) -> pa.DataType:
-    """Return the type of a column of tensors, or raise InvalidData where a tensor would be empty or too large."""
+    """Return the type of a column of tensors, or raise InvalidData where one would be empty or too large."""
     size = math.prod(shape)
     if size < 1 or size * (item.bit_width // 8) > MAX_TENSOR_BYTES:
         raise InvalidData(
@@ -93,7 +99,7 @@ def type_text(data_type: pa.DataType) -> str:
 
 
 def parse_type(text: object, what: str) -> pa.DataType:
-    """Return the type that ``text`` spells, or raise InvalidFile with ``what`` and the nearest type there is."""
+    """Return the type that ``text`` spells, or raise InvalidFile with ``what`` and the nearest type."""
     if not isinstance(text, str):
         raise InvalidFile(f"{what}: a type must be text, found {type(text).__name__}")
     if text in _PLAIN:
@@ -128,10 +134,13 @@ def check_names(names: Iterable[str]) -> None:
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str):
-        raise InvalidData(f"the name of a column must be text, found {type(name).__name__}; rename the column")
+        raise InvalidData(
+            f"the name of a column must be text, found {type(name).__name__}; rename the column"
+        )
     if not 0 < len(name) <= MAX_COLUMN_NAME or not all(map(_printable, name)):
         raise InvalidData(
-            f"{shorten(name)} cannot name a column: expected 1 to {MAX_COLUMN_NAME} characters, none of control"
+            f"{shorten(name)} cannot name a column: "
+            f"expected 1 to {MAX_COLUMN_NAME} characters, no control characters"
         )
     if name == ROW:
         raise InvalidData(f"{ROW!r} is where row ids are kept; give the column another name")

@@ -1,7 +1,7 @@
 """What a dataset can be made of, found out from the object itself; no optional package is imported for it.
 
-Each kind of source becomes a ``Source``: a stream of Arrow batches, read once. ``kept`` turns any stream into batches
-of the types we keep, small enough to hold.
+Each kind of source becomes a ``Source``: a stream of Arrow batches, read once. ``Kept`` turns any stream into
+batches of the types we keep, small enough to hold.
 
 >>> as_table({"age": [41, 7], "name": ["Ada", "Bo"]}).schema.names
 ['age', 'name']
@@ -44,7 +44,11 @@ def open_source(source: Any) -> Source:
         return files.open_path(Path(source))
     if isinstance(source, Mapping) and not hasattr(source, "__arrow_c_stream__"):
         return _open_mapping(source)
-    if isinstance(source, list | tuple) and source and all(hasattr(row, "__arrow_c_stream__") for row in source):
+    if (
+        isinstance(source, list | tuple)
+        and source
+        and all(hasattr(row, "__arrow_c_stream__") for row in source)
+    ):
         return frames.open_several(source)
     if isinstance(source, list | tuple):
         return records.open_rows(source, "the list of rows")
@@ -63,7 +67,11 @@ def _open_mapping(source: Mapping[Any, Any]) -> Source:
 
 
 def _is_one_value(value: Any) -> bool:
-    return value is None or isinstance(value, str | bytes) or (np.ndim(value) == 0 and not hasattr(value, "__len__"))
+    return (
+        value is None
+        or isinstance(value, str | bytes)
+        or (np.ndim(value) == 0 and not hasattr(value, "__len__"))
+    )
 
 
 def _name(source: Any) -> str:
@@ -96,7 +104,9 @@ class Kept:
         del self._first
         for batch in self._rest:
             if not batch.schema.equals(found):
-                raise InvalidData(f"{self._source.what} changes its columns on the way; every row needs the same ones")
+                raise InvalidData(
+                    f"{self._source.what} changes its columns on the way; every row needs the same ones"
+                )
             yield from self._kept(batch)
 
     def _kept(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -122,7 +132,7 @@ def _first_rows(source: Source) -> tuple[pa.RecordBatch, Iterator[pa.RecordBatch
 
 
 def as_table(source: Any) -> pa.Table:
-    """Return rows given in any way as one Arrow table of kept types: for small inputs, such as rows to predict.
+    """Return rows given in any way as one Arrow table of kept types: for small inputs, as rows to predict.
 
     Args:
         source: what ``lw.dataset`` takes; also one row as a dict of single values, and rows of a dataset.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,8 @@ from layerwise.engine.training import Training
 from layerwise.errors import InvalidData, InvalidGraph
 from layerwise.graph.layer import at_layer
 from layerwise.layers.base import AnswerKind, State, as_tensor
-from layerwise.layers.optimizers import (
-    load_optimizer,
-    load_schedule,
-    make_optimizer,
-    make_schedule,
-    optimizer_tensors,
-    schedule_state,
-)
+from layerwise.layers.optimizers import load_optimizer, make_optimizer, optimizer_tensors
+from layerwise.layers.schedules import load_schedule, make_schedule, schedule_state
 
 
 def derived(seed: int, *what: str | int) -> int:
@@ -49,13 +43,17 @@ class Learner:
     """Network, optimizer and schedule of a run."""
 
     def __init__(self, live: Live, truth: Truth, training: Training, *, steps: int) -> None:
-        parameters = [parameter for parameter in live.network.parameters() if parameter.requires_grad]
-        if not parameters:
+        named = [(name, parameter) for name, parameter in live.network.named_parameters() if parameter.requires_grad]
+        if not named:
             raise InvalidGraph(f"the model {live.graph.name!r} has no weights to train: every layer is frozen or has none")
         self.live, self.truth, self.training = live, truth, training
-        self.parameters = parameters
-        self.optimizer = make_optimizer(training.optimizer, parameters, training.lr)
-        self.schedule = make_schedule(training.schedule, self.optimizer, epochs=training.epochs, steps=steps)
+        self.parameters = [parameter for _, parameter in named]
+        self.monitor = training.monitor or truth.kind.monitor
+        self.higher_is_better = self.monitor in truth.kind.higher_is_better
+        self.optimizer = make_optimizer(training.optimizer, named, training.lr)
+        self.schedule = make_schedule(
+            training.schedule, self.optimizer, epochs=training.epochs, steps=steps, higher_is_better=self.higher_is_better
+        )
 
     def epoch(self, number: int, settled: Settled, rows: Tensor, *, each: Callable[[int, int], None]) -> float:
         """Take one pass over ``rows`` and return the mean loss.
@@ -108,6 +106,11 @@ class Learner:
                     f"(it is {self.training.lr}) or clip the gradients (clip: 1.0)"
                 )
         return loss
+
+    def after_epoch(self, validation: Mapping[str, float]) -> None:
+        """Move the schedule on after an epoch, given the metrics of the validation rows."""
+        if self.schedule is not None:
+            self.schedule.after_epoch(validation.get(self.monitor))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the optimizer's tensors for a checkpoint."""

@@ -16,7 +16,6 @@ from layerwise.engine.events import EpochEnded, Event, Observer, Step
 from layerwise.engine.learner import Learner
 from layerwise.engine.training import Training
 from layerwise.errors import InvalidConfig, nearest
-from layerwise.layers.base import AnswerKind
 
 
 class TrainEpoch(Protocol):
@@ -46,7 +45,6 @@ class Loop:
         training: the settings.
         train_epoch: takes one pass over the training rows.
         validate: measures the validation rows; an empty mapping where there are none.
-        better: knows which metric to look at and in which direction.
         observers: told of every step and epoch.
         log: keeps the metrics of an epoch.
         checkpoints: where a killed run goes on from.
@@ -56,7 +54,6 @@ class Loop:
     training: Training
     train_epoch: TrainEpoch
     validate: Callable[[], dict[str, float]]
-    better: AnswerKind
     observers: Sequence[Observer]
     log: Callable[[int, Mapping[str, float]], None]
     checkpoints: Checkpoints
@@ -108,7 +105,9 @@ class Loop:
         started = time.perf_counter()
         number = self.epoch + 1
         loss = self.train_epoch(number, each=lambda step, rows: self._tell(Step(number, step, rows)))
-        metrics = {"train/loss": loss, **{f"validation/{name}": value for name, value in self.validate().items()}}
+        validation = self.validate()
+        self.learner.after_epoch(validation)
+        metrics = {"train/loss": loss, **{f"validation/{name}": value for name, value in validation.items()}}
         self.history.append(metrics)
         self.epoch = number
         best = self._is_best(metrics)
@@ -119,22 +118,18 @@ class Loop:
         self._tell(EpochEnded(number, metrics, best, time.perf_counter() - started))
 
     def _is_best(self, metrics: Mapping[str, float]) -> bool:
-        name = f"validation/{self.monitor}"
+        name = f"validation/{self.learner.monitor}"
         if self.training.keep == "last" or len(metrics) == 1 or not self.best:
             self._hold_monitor(metrics)
             return True
         old, new = self.history[self.best - 1].get(name, math.nan), metrics.get(name, math.nan)
-        return new > old if self.monitor in self.better.higher_is_better else new < old
+        return new > old if self.learner.higher_is_better else new < old
 
     def _hold_monitor(self, metrics: Mapping[str, float]) -> None:
         known = [name.removeprefix("validation/") for name in metrics if name.startswith("validation/")]
-        if known and self.monitor not in known:
-            raise InvalidConfig(f"train: there is no metric {self.monitor!r} to monitor.{nearest(self.monitor, known)}")
-
-    @property
-    def monitor(self) -> str:
-        """The metric on the validation rows that decides which epoch is best."""
-        return self.training.monitor or self.better.monitor
+        monitor = self.learner.monitor
+        if known and monitor not in known:
+            raise InvalidConfig(f"train: there is no metric {monitor!r} to monitor.{nearest(monitor, known)}")
 
     def _tired(self) -> bool:
         patience = self.training.patience

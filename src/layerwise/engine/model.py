@@ -47,7 +47,8 @@ class Model(Graph):
         Raises:
             InvalidFile and every error of a model, naming the file and the line.
         """
-        description, marks = yaml.read(source)
+        text = isinstance(source, str) and "\n" in source
+        description, marks = yaml.read(source if text else Path(source))
         with yaml.in_file(marks):
             return cls.from_description(description)
 

@@ -211,7 +211,6 @@ def _loop(door: Repository, prepared: Prepared, run: str, observers: Sequence[Ob
         training=training,
         train_epoch=partial(learner.epoch, settled=prepared.settled, rows=train_rows),
         validate=partial(measure, prepared.live, prepared.truth.kind, prepared.truth.state, prepared.settled, validation),
-        better=prepared.truth.kind,
         observers=observers,
         log=partial(door.log_metrics, run),
         checkpoints=Checkpoints(door.store.disk, digest_value("run.v1", prepared.key)),

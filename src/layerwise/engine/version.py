@@ -27,7 +27,7 @@ from layerwise.errors import InvalidData, InvalidGraph, NotFound, nearest
 from layerwise.graph import shapes
 from layerwise.graph.layer import at_layer
 from layerwise.layers.base import AnswerKind, DataKind, State, Value, rows_of
-from layerwise.layers.network import Network, build, load_layer_states
+from layerwise.layers.network import build, load_layer_states
 from layerwise.repo import Repository, default_repository
 from layerwise.store.catalog import Entry
 from layerwise.versions.manifest import Manifest
@@ -87,7 +87,7 @@ class Version:
         columns = {name: port_from_json(said) for name, said in self.manifest.data["columns"].items()}
         ports = shapes.check(self.model, columns, self.states)
         network = build(self.model, ports)
-        neural = {path for path, _ in network_paths(network)}
+        neural = {path for path, _ in network.walk()}
         load_layer_states(network, {path: state for path, state in self.states.items() if path in neural})
         return Live(self.model, network.eval(), self.states, torch.device("cpu"))
 

@@ -49,7 +49,7 @@ class Graph:
         if not self.layers:
             raise InvalidGraph(f"the model {self.name!r} has no layers; give it at least a column and an answer")
         for path, layer in self.walk():
-            if layer.layers:
+            if layer.layers and not layer.action.described:
                 wire(layer.layers, inside=path)
         hold_roles(self)
 
@@ -108,13 +108,13 @@ class Graph:
                 raise InvalidGraph(f"a model has no key {shorten(str(key))}.{nearest(str(key), KEYS)}")
         for key, kind in {"model": str, "layers": Mapping}.items():
             if not isinstance(description.get(key), kind):
-                raise InvalidGraph(f"a model needs the key {key!r}; found {shorten(repr(description.get(key)))}")
+                raise InvalidGraph(f"a model needs the key {key!r}; found {shorten(description.get(key))}")
         layers = [Layer.from_description(name, said) for name, said in description["layers"].items()]
         data, train = description.get("data"), description.get("train") or {}
         if data is not None and not isinstance(data, str):
-            raise InvalidGraph(f"data must be a dataset's name, found {shorten(repr(data))}")
+            raise InvalidGraph(f"data must be a dataset's name, found {shorten(data)}")
         if not isinstance(train, Mapping):
-            raise InvalidConfig(f"train must be a mapping of settings, found {shorten(repr(train))}")
+            raise InvalidConfig(f"train must be a mapping of settings, found {shorten(train)}")
         return cls(description["model"], layers, data=data, train=train)
 
     def to_json(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _unlisted(layers: list[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for said in layers:
         if not isinstance(said, Mapping) or not isinstance(said.get("name"), str) or said["name"] in found:
-            raise InvalidGraph(f"a layer of a description needs a name of its own, found {shorten(repr(said))}")
+            raise InvalidGraph(f"a layer of a description needs a name of its own, found {shorten(said)}")
         inner = {"layers": _unlisted(said["layers"])} if isinstance(said.get("layers"), list) else {}
         found[said["name"]] = {**{key: value for key, value in said.items() if key != "name"}, **inner}
     return found

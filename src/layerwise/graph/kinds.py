@@ -42,12 +42,14 @@ class Kind(abc.ABC):
         name, version: set by ``register``; ``standardize.v1`` in descriptions.
         role: ``data`` (runs on rows before anything learns by gradient), ``neural``, or ``answer``.
         arity: fewest and most inputs; None is any number.
+        described: the layers inside are told of, not wired: the layer's module runs them itself.
     """
 
     name: ClassVar[str] = ""
     version: ClassVar[int] = 1
     role: ClassVar[Role] = "data"
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    described: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
@@ -58,6 +60,11 @@ class Kind(abc.ABC):
     def reads(self) -> tuple[str, ...]:
         """The dataset's columns that the layer takes as its inputs, in place of other layers."""
         return ()
+
+    @property
+    def transparent(self) -> bool:
+        """Whether the paths of the layers inside leave this layer's own name out."""
+        return False
 
     @property
     def code(self) -> dict[str, str]:
@@ -81,7 +88,7 @@ class Kind(abc.ABC):
         found = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.default is dataclasses.MISSING or value != field.default:
+            if value != _default(field):
                 found[field.name] = plain(value)
         return found
 
@@ -110,9 +117,14 @@ class Kind(abc.ABC):
             if key not in fields:
                 raise InvalidLayer(f"there is no option {shorten(key)}.{nearest(key, fields) or ' It takes none.'}")
         for name, field in fields.items():
-            if name not in options and field.default is dataclasses.MISSING:
+            if name not in options and _default(field) is dataclasses.MISSING:
                 raise InvalidLayer(f"the option {name!r} is missing: {describe_type(hints[name])}")
         return cls(**{key: fit_type(value, hints[key], key) for key, value in options.items()})
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    """Return an option's default, or MISSING where it has none."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 K = TypeVar("K", bound=Kind)
@@ -195,6 +207,13 @@ def make(kind: str, options: Mapping[str, Any]) -> Kind:
     raise InvalidLayer(f"there is no kind {shorten(kind)}.{_suggest(kind)}")
 
 
+def shortest(title: str) -> str:
+    """Return a kind's title as people write it: without its version where that is the newest there is."""
+    name, version = _split(title)
+    newest = registered().get(name)
+    return name if newest is not None and version == newest.version else title
+
+
 def _split(kind: str) -> tuple[str, int | None]:
     stem, dot, tail = kind.rpartition(".v")
     number = tail.isascii() and tail.isdecimal() and len(tail) < 5
@@ -239,7 +258,7 @@ def fit_type(value: Any, hint: Any, option: str) -> Any:
     """Return ``value`` as the option's type wants it (lists become tuples), or raise InvalidLayer."""
     fitted = _fitted(value, hint)
     if fitted is _NOT:
-        raise InvalidLayer(f"the option {option!r} is {shorten(repr(value))}; expected {describe_type(hint)}")
+        raise InvalidLayer(f"the option {option!r} is {shorten(value)}; expected {describe_type(hint)}")
     return fitted
 
 

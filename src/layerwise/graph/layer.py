@@ -97,13 +97,13 @@ class Layer:
         """Return the layer that ``describe`` described, or raise an error that names it."""
         with at_layer(_called(name)):
             if not isinstance(description, Mapping):
-                raise InvalidLayer(f"expected a mapping with a kind, found {shorten(repr(description))}")
+                raise InvalidLayer(f"expected a mapping with a kind, found {shorten(description)}")
             said = dict(description)
             if not isinstance(said.get("kind"), str):
                 raise InvalidLayer("the kind is missing: write kind: NAME (`layerwise kinds` lists them)")
             children = said.pop("layers", None) or {}
             if not isinstance(children, Mapping):
-                raise InvalidLayer(f"layers must be a mapping of names, found {shorten(repr(children))}")
+                raise InvalidLayer(f"layers must be a mapping of names, found {shorten(children)}")
             with in_block(_called(name)):
                 inner = [cls.from_description(child, text) for child, text in children.items()]
             options = {key: said.pop(key) for key in list(said) if key not in FIELDS}
@@ -114,8 +114,9 @@ class Layer:
         """Yield the layer and all inside it, each with its path."""
         path = f"{prefix}{self.name}"
         yield path, self
+        inside = prefix if self.action.transparent else f"{path}."
         for child in self.layers:
-            yield from child.walk(f"{path}.")
+            yield from child.walk(inside)
 
 
 @contextmanager
@@ -146,7 +147,7 @@ def in_block(path: str) -> Iterator[None]:
 
 
 def _called(name: object) -> str:
-    return shorten(name).strip("'") if isinstance(name, str) else shorten(repr(name))
+    return shorten(name).strip("'")
 
 
 def _action(kind: Kind | type | str, options: Mapping[str, Any]) -> Kind:
@@ -161,7 +162,7 @@ def _action(kind: Kind | type | str, options: Mapping[str, Any]) -> Kind:
     if isinstance(kind, type):
         return kinds.make(qualified_name(kind), {key: kinds.plain(value) for key, value in options.items()})
     raise InvalidLayer(
-        f"a kind is a class, a kind with options or a name; found {shorten(repr(kind))}"
+        f"a kind is a class, a kind with options or a name; found {shorten(kind)}"
         f"{'. Use lw.wrap(module, example) for a module that exists' if hasattr(kind, 'forward') else ''}"
     )
 
@@ -183,14 +184,14 @@ def _inputs(inputs: Sequence[str] | str | None) -> tuple[str, ...] | None:
         return None
     names = (inputs,) if isinstance(inputs, str) else inputs
     if not isinstance(names, list | tuple) or not names:
-        raise InvalidGraph(f"inputs must be a list of layer names, found {shorten(repr(inputs))}")
+        raise InvalidGraph(f"inputs must be a list of layer names, found {shorten(inputs)}")
     return tuple(parse_layer_name(name) for name in names)
 
 
 def _text(what: str, value: Any) -> str | None:
     if value is None or (isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()):
         return value
-    raise InvalidLayer(f"the {what} must be a short text, found {shorten(repr(value))}")
+    raise InvalidLayer(f"the {what} must be a short text, found {shorten(value)}")
 
 
 def unknown_input(name: str, known: Iterable[str]) -> str:

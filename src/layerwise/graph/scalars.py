@@ -39,7 +39,7 @@ _WORDS_OF_OLD = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 
 
-def read_plain(text: str) -> None | bool | int | float | str:
+def read_plain(text: str) -> bool | int | float | str | None:
     """Return what unquoted ``text`` means in the core schema of YAML 1.2.
 
     Raises:
@@ -103,7 +103,7 @@ def write_scalar(value: Any) -> str:
         return digits + (".0" if exponent and "." not in digits else "") + exponent + power
     if isinstance(value, int) and abs(value) < 10**MAX_INTEGER_DIGITS:
         return int.__repr__(value)
-    raise InvalidFile(f"YAML here cannot hold {shorten(repr(value))} ({type(value).__name__})")
+    raise InvalidFile(f"YAML here cannot hold {shorten(value)} ({type(value).__name__})")
 
 
 def _write_text(text: str) -> str:

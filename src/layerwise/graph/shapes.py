@@ -9,6 +9,7 @@ from layerwise.errors import InvalidData, InvalidShape, nearest
 from layerwise.graph.graph import INPUT, Graph, wire
 from layerwise.graph.layer import Layer, at_layer
 from layerwise.graph.ports import Port
+from layerwise.words import shorten
 
 States = Mapping[str, Mapping[str, Any]]
 
@@ -41,7 +42,7 @@ def check(graph: Graph, columns: Mapping[str, Port] | None, states: States | Non
 def infer(layer: Layer, path: str, inputs: tuple[Port, ...], states: States) -> dict[str, Port]:
     """Return the ports of a layer and of all inside it, by path."""
     found: dict[str, Port] = {}
-    if layer.layers:
+    if layer.layers and not layer.action.described:
         inner = {child.name: child for child in layer.layers}
         for name, sources in wire(layer.layers, inside=path).items():
             child, where = inner[name], f"{path}.{name}"
@@ -63,7 +64,7 @@ def _columns(layer: Layer, columns: Mapping[str, Port] | None) -> tuple[Port, ..
         return tuple(Port("unknown") for _ in layer.action.reads)
     for name in layer.action.reads:
         if name not in columns:
-            raise InvalidData(f"the dataset has no column {name!r}.{nearest(name, columns)}")
+            raise InvalidData(f"the dataset has no column {shorten(name)}.{nearest(name, columns)}")
     return tuple(columns[name] for name in layer.action.reads)
 
 

@@ -31,6 +31,9 @@ LOADER = yaml.SafeLoader
 MAX_BYTES = 1 << 20
 """Largest file that is read: 1 MiB."""
 
+MAX_VALUES = 100_000
+"""Most values that are read: the parser takes some 20 microseconds for each."""
+
 MAX_DEPTH = 64
 """Deepest nesting that is read."""
 
@@ -217,6 +220,8 @@ class _Reader:
 
     def _value(self, event: Any, path: KeyPath) -> Any:
         self._hold(event)
+        if len(self.lines) > MAX_VALUES:
+            self._refuse(event, f"found more than {MAX_VALUES:,} values; keep data out of a model's file")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if len(path) >= MAX_DEPTH:
@@ -285,18 +290,17 @@ def write(graph: Graph) -> str:
         InvalidFile: an option that JSON cannot hold.
     """
     said = graph.describe()
-    newest = {f"{name}.v{kind.version}": name for name, kind in kinds.registered().items()}
     lines = [f"{key}: {write_flow(said[key])}" for key in KEYS[:2] if key in said]
-    lines += ["layers:", *_write_layers(said["layers"], "  ", newest)]
+    lines += ["layers:", *_write_layers(said["layers"], "  ")]
     lines += [f"train: {write_flow(said['train'])}"] if "train" in said else []
     return "\n".join(lines) + "\n"
 
 
-def _write_layers(layers: Mapping[str, Any], indent: str, newest: Mapping[str, str]) -> Iterator[str]:
+def _write_layers(layers: Mapping[str, Any], indent: str) -> Iterator[str]:
     widths = [len(write_key(name)) for name, said in layers.items() if "layers" not in said]
     widest = max((width for width in widths if width <= WIDEST_NAME), default=0)
     for name, layer in layers.items():
-        said = {**layer, "kind": newest.get(layer["kind"], layer["kind"])}
+        said = {**layer, "kind": kinds.shortest(layer["kind"])}
         key = f"{write_key(name)}:"
         if "layers" not in said:
             yield f"{indent}{key:<{widest + 1}} {write_flow(said)}"
@@ -305,4 +309,4 @@ def _write_layers(layers: Mapping[str, Any], indent: str, newest: Mapping[str, s
         yield f"{indent}{key}"
         yield from (f"{indent}  {write_key(option)}: {write_flow(value)}" for option, value in said.items())
         yield f"{indent}  layers:"
-        yield from _write_layers(inner, f"{indent}    ", newest)
+        yield from _write_layers(inner, f"{indent}    ")

@@ -15,12 +15,12 @@ from layerwise.words import shorten
 
 Activation = Callable[[Tensor], Tensor]
 
-_OF_FUNCTIONAL = """
-    celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu relu6 selu silu
-    softplus softshrink softsign tanhshrink
-""".split()
-_OF_TORCH = "abs atan cos erf exp sigmoid sin square tanh".split()
-_OVER_THE_LAST = "glu log_softmax softmax softmin".split()
+_OF_FUNCTIONAL = (
+    *("celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid"),
+    *("mish", "relu", "relu6", "selu", "silu", "softplus", "softshrink", "softsign", "tanhshrink"),
+)
+_OF_TORCH = ("abs", "atan", "cos", "erf", "exp", "sigmoid", "sin", "square", "tanh")
+_OVER_THE_LAST = ("glu", "log_softmax", "softmax", "softmin")
 
 ACTIVATIONS: dict[str, Activation] = {
     **{name: getattr(functional, name) for name in _OF_FUNCTIONAL},

@@ -21,10 +21,20 @@ from torch.nn import functional
 from layerwise.errors import InvalidData, InvalidLayer
 from layerwise.graph.kinds import register
 from layerwise.graph.ports import Port
-from layerwise.layers import metrics, targets
+from layerwise.layers import metrics
 from layerwise.layers.base import AnswerKind, State
 from layerwise.layers.scores import finite, flat, hold_width
-from layerwise.layers.targets import Label, label_text
+from layerwise.layers.targets import (
+    Label,
+    find_label,
+    hold_labels,
+    hold_target,
+    index_labels,
+    keep_labels,
+    kept_labels,
+    label_text,
+    learn_labels,
+)
 from layerwise.words import shorten
 
 MAX_COLUMNS = 100
@@ -65,8 +75,9 @@ class Classes(AnswerKind):
     positive: Label | None = None
 
     def __post_init__(self) -> None:
-        targets.hold_target(self.target, ("probability",))
-        targets.hold_labels(self.labels)
+        super().__post_init__()
+        hold_target(self.target, ("probability",))
+        hold_labels(self.labels)
         if not 0 <= self.smoothing < 1:
             raise InvalidLayer(f"the option 'smoothing' is {self.smoothing}; expected a share from 0 to below 1")
         if isinstance(self.weights, Mapping):
@@ -85,7 +96,7 @@ class Classes(AnswerKind):
         Raises:
             InvalidData: missing labels, fewer than two, or an option that names a label that is not there.
         """
-        learned = targets.learn_labels((batch[0] for batch in batches), self.target, self.labels)
+        learned = learn_labels((batch[0] for batch in batches), self.target, self.labels)
         if len(learned.labels) < 2:
             found = f"one label, {shorten(label_text(learned.labels[0]))}" if learned.labels else "no rows"
             raise InvalidData(
@@ -94,25 +105,25 @@ class Classes(AnswerKind):
             )
         counts = torch.tensor(learned.counts)
         if self.positive is not None:
-            targets.find_label(self.positive, learned.labels, "positive")
+            find_label(self.positive, learned.labels, "positive")
             if len(learned.labels) > 2:
                 raise InvalidData(f"the option 'positive' is for two classes; {self.target!r} has {len(counts):,}")
-        state = {"labels": targets.keep_labels(learned.labels), "counts": counts}
+        state = {"labels": keep_labels(learned.labels), "counts": counts}
         return state if self.weights is None else {**state, "weights": self._weights(learned.labels, counts)}
 
     def _weights(self, labels: tuple[Label, ...], counts: Tensor) -> Tensor:
         weights = torch.ones(len(labels), dtype=torch.float64)
         if isinstance(self.weights, Mapping):
             for label, weight in self.weights.items():
-                weights[targets.find_label(label, labels, "weights")] = weight
+                weights[find_label(label, labels, "weights")] = weight
             return weights
         present = counts > 0
         weights[present] = counts.sum() / (present.sum() * counts[present].double())
         return weights
 
-    def encode(self, *targets_: pa.Array, state: State) -> Tensor:
+    def encode(self, *targets: pa.Array, state: State) -> Tensor:
         """Return each row's class, [batch], int64."""
-        return targets.index_labels(targets_[0], targets.kept_labels(state["labels"]), self.target)
+        return index_labels(targets[0], kept_labels(state["labels"]), self.target)
 
     def check(self, inputs: tuple[Port, ...], state: State) -> None:
         """Raise InvalidShape where the scores are not one a class."""
@@ -152,8 +163,8 @@ class Classes(AnswerKind):
         return metrics.defined(found)
 
     def _positive(self, state: State) -> int:
-        labels = targets.kept_labels(state["labels"])
-        return 1 if self.positive is None else targets.find_label(self.positive, labels, "positive")
+        labels = kept_labels(state["labels"])
+        return 1 if self.positive is None else find_label(self.positive, labels, "positive")
 
     def decode(self, outputs: Tensor, state: State) -> pa.Table:
         """Return the likeliest label, its ``probability``, and ``p(label)`` of each of up to 100 classes.
@@ -161,7 +172,7 @@ class Classes(AnswerKind):
         Raises:
             InvalidData: scores that are not finite.
         """
-        labels = targets.kept_labels(state["labels"])
+        labels = kept_labels(state["labels"])
         chances = _scores(finite(outputs)).double().softmax(1)
         best, places = chances.max(1)
         columns = {self.target: pa.array(labels).take(pa.array(places.numpy())), "probability": best.numpy()}

@@ -55,20 +55,25 @@ def is_torch(cls: type) -> bool:
     return cls.__module__.partition(".")[0] == "torch"
 
 
-@functools.lru_cache(maxsize=512)
-def arguments_of(cls: type[nn.Module]) -> Mapping[str, Argument]:
-    """Return the arguments of the constructor by name, in its order.
+def arguments_of(cls: type) -> Mapping[str, Argument]:
+    """Return the arguments of a module class's constructor by name, in its order.
 
     Example:
         >>> [name for name, argument in arguments_of(nn.Linear).items() if argument.required]
         ['in_features', 'out_features']
     """
+    return _arguments(cls)
+
+
+@functools.lru_cache(maxsize=512)
+def _arguments(cls: type) -> Mapping[str, Argument]:
+    constructor: Any = cls.__init__
     try:
-        hints = typing.get_type_hints(cls.__init__)
+        hints = typing.get_type_hints(constructor)
     except (NameError, TypeError, AttributeError):
         hints = {}
     found = {}
-    for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
+    for name, parameter in list(inspect.signature(constructor).parameters.items())[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         default = DEFAULTS.get(cls.__name__, {}).get(name, parameter.default) if is_torch(cls) else parameter.default
@@ -117,7 +122,11 @@ def fit_options(cls: type[nn.Module], options: Mapping[str, Any]) -> dict[str, A
     for name, argument in known.items():
         if name in options:
             value = _fitted(argument, options[name])
-            if argument.required or plain(value) != plain(argument.default) or type(value) is not type(argument.default):
+            if (
+                argument.required
+                or plain(value) != plain(argument.default)
+                or type(value) is not type(argument.default)
+            ):
                 found[name] = value
     _hold_complete(cls, found, known)
     return found
@@ -154,9 +163,13 @@ def _hold_complete(cls: type[nn.Module], found: Mapping[str, Any], known: Mappin
                 f"give it a default, or wrap a module that is made already: lw.wrapped(module)"
             )
     if missing:
-        named = " and ".join(f"{a.name!r} ({describe_type(a.hint) if a.hint is not Any else 'a value'})" for a in missing)
+        named = " and ".join(
+            f"{a.name!r} ({describe_type(a.hint) if a.hint is not Any else 'a value'})" for a in missing
+        )
         one = len(missing) == 1
-        raise InvalidLayer(f"the option{'' if one else 's'} {named} {'is' if one else 'are'} missing: write {missing[0].name}: …")
+        raise InvalidLayer(
+            f"the option{'' if one else 's'} {named} {'is' if one else 'are'} missing: write {missing[0].name}: …"
+        )
 
 
 def _dimension(position: int, which: int = 0) -> Callable[[tuple[Port, ...]], int | None]:
@@ -213,7 +226,9 @@ def _hold_size(name: str, given: Any, size: int, inputs: tuple[Port, ...]) -> No
     if name == "normalized_shape":
         wanted = (given,) if isinstance(given, int) else tuple(given)
         if port.shape[-len(wanted) :] != wanted and None not in port.shape[-len(wanted) :]:
-            raise InvalidShape(f"normalized_shape is {list(wanted)} and the input is {port}; leave it out or set it to [{size}]")
+            raise InvalidShape(
+                f"normalized_shape is {list(wanted)} and the input is {port}; leave it out or set it to [{size}]"
+            )
     elif name == "num_embeddings":
         if given < size:
             raise InvalidShape(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 
 from layerwise.canonical import decode, encode
 from layerwise.errors import InvalidData, InvalidShape
-from layerwise.graph.kinds import Kind, Role
+from layerwise.graph.kinds import Kind, Role, fit_type
 from layerwise.graph.ports import Port
 
 
@@ -37,6 +39,14 @@ State: TypeAlias = Mapping[str, Tensor]
 """What a layer has learned, by name. It is kept as one safetensors object a layer."""
 
 
+def fit_options(kind: Kind) -> None:
+    """Hold the options of a kind made in Python to their types, as those of a file are, or raise InvalidLayer."""
+    # Made in Python or read from a file, a kind has the same options: Scale(by=16) is {kind: scale, by: 16.0}.
+    hints = typing.get_type_hints(type(kind))
+    for field in dataclasses.fields(kind):
+        object.__setattr__(kind, field.name, fit_type(getattr(kind, field.name), hints[field.name], field.name))
+
+
 @dataclass(frozen=True)
 class DataKind(Kind):
     """A layer that runs on rows before anything learns by gradient: abstract.
@@ -51,6 +61,9 @@ class DataKind(Kind):
     learns: ClassVar[bool] = False
     couples_rows: ClassVar[bool] = False
     live: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        fit_options(self)
 
     def fit(self, batches: Iterable[tuple[Value, ...]]) -> State:
         """Return the state learned from the training rows, given batch by batch (each a tuple of the inputs)."""
@@ -92,6 +105,9 @@ class AnswerKind(Kind):
     role: ClassVar[Role] = "answer"
     monitor: ClassVar[str] = "loss"
     higher_is_better: ClassVar[frozenset[str]] = frozenset()
+
+    def __post_init__(self) -> None:
+        fit_options(self)
 
     @property
     @abc.abstractmethod
@@ -176,6 +192,8 @@ def as_tensor(value: Value) -> Tensor:
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         raise InvalidShape(f"expected numbers, got {kind}: encode it first (category, one_hot, tokens, image)")
     if array.null_count:
-        raise InvalidData(f"{array.null_count:,} values of {len(array):,} are missing; put a `fill` layer before this one")
+        raise InvalidData(
+            f"{array.null_count:,} values of {len(array):,} are missing; put a `fill` layer before this one"
+        )
     wide = np.bool_ if pa.types.is_boolean(kind) else np.int64
     return torch.from_numpy(array.to_numpy(zero_copy_only=False).astype(wide))

@@ -22,11 +22,21 @@ from torch.nn import functional
 from layerwise.errors import InvalidData, InvalidLayer
 from layerwise.graph.kinds import register
 from layerwise.graph.ports import Port
-from layerwise.layers import metrics, targets
+from layerwise.layers import metrics
 from layerwise.layers.answers import MAX_COLUMNS
 from layerwise.layers.base import AnswerKind, State
 from layerwise.layers.scores import finite, flat, hold_width
-from layerwise.layers.targets import Label, label_text
+from layerwise.layers.targets import (
+    Label,
+    hold_labels,
+    hold_present,
+    hold_target,
+    index_labels,
+    keep_labels,
+    kept_labels,
+    label_text,
+    learn_labels,
+)
 
 
 @register("labels")
@@ -56,15 +66,18 @@ class Labels(AnswerKind):
     labels: tuple[Label, ...] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for target in self.targets:
-            targets.hold_target(target, ("probabilities",))
+            hold_target(target, ("probabilities",))
         if not self.targets or len(set(self.targets)) < len(self.targets):
             raise InvalidLayer(f"the option 'target' is {list(self.targets)}; name each column once")
         if not 0 < self.threshold < 1:
             raise InvalidLayer(f"the option 'threshold' is {self.threshold}; expected a probability between 0 and 1")
         if self.labels is not None and not isinstance(self.target, str):
-            raise InvalidLayer("the option 'labels' is for one column of lists; of several columns the names are the labels")
-        targets.hold_labels(self.labels)
+            raise InvalidLayer(
+                "the option 'labels' is for one column of lists; of several columns the names are the labels"
+            )
+        hold_labels(self.labels)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -80,8 +93,8 @@ class Labels(AnswerKind):
         kept = list(batches)
         rows = torch.tensor([sum(len(batch[0]) for batch in kept)])
         if isinstance(self.target, str):
-            flat = (_flatten(batch[0], self.target)[0] for batch in kept)
-            learned = targets.learn_labels(flat, self.target, self.labels)
+            lines = (_flatten(batch[0], self.target)[0] for batch in kept)
+            learned = learn_labels(lines, self.target, self.labels)
             labels, counts = learned.labels, torch.tensor(learned.counts)
         else:
             labels, counts = self.targets, torch.zeros(len(self.targets), dtype=torch.int64)
@@ -89,15 +102,15 @@ class Labels(AnswerKind):
                 counts += _columns(batch, self.targets).sum(0)
         if not labels:
             raise InvalidData(f"the column {self.target!r} has no label in {int(rows):,} training rows")
-        return {"labels": targets.keep_labels(labels), "counts": counts, "rows": rows}
+        return {"labels": keep_labels(labels), "counts": counts, "rows": rows}
 
-    def encode(self, *targets_: pa.Array, state: State) -> Tensor:
+    def encode(self, *targets: pa.Array, state: State) -> Tensor:
         """Return 1 where a row has a label, else 0: [batch, labels], float32."""
         if not isinstance(self.target, str):
-            return _columns(targets_, self.targets).float()
-        values, parents = _flatten(targets_[0], self.target)
-        truth = torch.zeros(len(targets_[0]), len(state["counts"]))
-        truth[parents, targets.index_labels(values, targets.kept_labels(state["labels"]), self.target)] = 1
+            return _columns(targets, self.targets).float()
+        values, parents = _flatten(targets[0], self.target)
+        truth = torch.zeros(len(targets[0]), len(state["counts"]))
+        truth[parents, index_labels(values, kept_labels(state["labels"]), self.target)] = 1
         return truth
 
     def check(self, inputs: tuple[Port, ...], state: State) -> None:
@@ -143,7 +156,7 @@ class Labels(AnswerKind):
         Raises:
             InvalidData: scores that are not finite.
         """
-        labels = targets.kept_labels(state["labels"])
+        labels = kept_labels(state["labels"])
         chances = flat(finite(outputs)).double().sigmoid()
         chosen = chances > self.threshold
         columns = self._lists(labels, chances, chosen) if isinstance(self.target, str) else {}
@@ -188,6 +201,6 @@ def _columns(arrays: tuple[pa.Array, ...], names: tuple[str, ...]) -> Tensor:
     for array, name in zip(arrays, names, strict=True):
         if not pa.types.is_boolean(array.type):
             raise InvalidData(f"the column {name!r} is {array.type}; expected truth values. Cast it to bool")
-        targets.hold_present(array.null_count, len(array), name)
+        hold_present(array.null_count, len(array), name)
         found.append(torch.from_numpy(array.to_numpy(zero_copy_only=False).astype(np.bool_)))
     return torch.stack(found, 1)

@@ -34,35 +34,37 @@ class Metric:
 
 
 METRICS: Mapping[str, Metric] = {
-    name: Metric(name, better, meaning)
-    for name, better, meaning in (
-        ("loss", "lower", "What training makes smaller, a row on average."),
-        ("accuracy", "higher", "Share of rows whose likeliest class is the true one (0 to 1)."),
-        ("balanced_accuracy", "higher", "Recall of each class that occurs, averaged over classes (0 to 1)."),
-        ("precision", "higher", "Share of the rows answered positive that are positive (0 to 1)."),
-        ("recall", "higher", "Share of the positive rows that are answered positive (0 to 1)."),
-        ("f1", "higher", "Harmonic mean of precision and recall of the positive class (0 to 1)."),
-        ("macro_f1", "higher", "F1 of each class that occurs, averaged over classes (0 to 1)."),
-        ("micro_f1", "higher", "F1 over all pairs of a row and a label together (0 to 1)."),
-        ("subset_accuracy", "higher", "Share of rows whose labels are all right and complete (0 to 1)."),
-        (
+    metric.name: metric
+    for metric in (
+        Metric("loss", "lower", "What training makes smaller, a row on average."),
+        Metric("accuracy", "higher", "Share of rows whose likeliest class is the true one (0 to 1)."),
+        Metric("balanced_accuracy", "higher", "Recall of each class that occurs, averaged over classes (0 to 1)."),
+        Metric("precision", "higher", "Share of the rows answered positive that are positive (0 to 1)."),
+        Metric("recall", "higher", "Share of the positive rows that are answered positive (0 to 1)."),
+        Metric("f1", "higher", "Harmonic mean of precision and recall of the positive class (0 to 1)."),
+        Metric("macro_f1", "higher", "F1 of each class that occurs, averaged over classes (0 to 1)."),
+        Metric("micro_f1", "higher", "F1 over all pairs of a row and a label together (0 to 1)."),
+        Metric("subset_accuracy", "higher", "Share of rows whose labels are all right and complete (0 to 1)."),
+        Metric(
             "auc",
             "higher",
             "Chance that a row of the class scores above a row of another; 0.5 is guessing (0 to 1); "
             "over several classes the mean of each against the rest.",
         ),
-        ("log_loss", "lower", "Mean of -log of the probability given to the truth, in nats (0 to infinity)."),
-        (
+        Metric("log_loss", "lower", "Mean of -log of the probability given to the truth, in nats (0 to infinity)."),
+        Metric(
             "calibration_error",
             "lower",
             "Mean gap between confidence and accuracy over 15 bins of confidence (0 to 1).",
         ),
-        ("mae", "lower", "Mean absolute error, in the target's unit."),
-        ("rmse", "lower", "Root of the mean squared error, in the target's unit."),
-        ("r2", "higher", "Share of the target's variance that is explained; 0 is as good as its mean (1 at most)."),
-        ("hit_rate@k", "higher", "Share of rows whose true item is among the first k (0 to 1)."),
-        ("ndcg@k", "higher", "1/log2(1 + rank) of the true item where it is among the first k, else 0 (0 to 1)."),
-        ("mrr", "higher", "Mean of 1/rank of the true item (0 to 1)."),
+        Metric("mae", "lower", "Mean absolute error, in the target's unit."),
+        Metric("rmse", "lower", "Root of the mean squared error, in the target's unit."),
+        Metric(
+            "r2", "higher", "Share of the target's variance that is explained; 0 is as good as its mean (1 at most)."
+        ),
+        Metric("hit_rate@k", "higher", "Share of rows whose true item is among the first k (0 to 1)."),
+        Metric("ndcg@k", "higher", "1/log2(1 + rank) of the true item where it is among the first k, else 0 (0 to 1)."),
+        Metric("mrr", "higher", "Mean of 1/rank of the true item (0 to 1)."),
     )
 }
 """Every metric that our answer layers return; ``@k`` stands for any number."""
@@ -130,7 +132,7 @@ def f1(counts: Tally) -> Float[Tensor, " classes"]:
 
 def micro_f1(counts: Tally) -> float:
     """Return F1 over all classes' counts together."""
-    return float(f1(Tally(*(count.sum() for count in counts))))
+    return float(f1(Tally(*(count.sum(0, keepdim=True) for count in counts))))
 
 
 def mean_defined(values: Float[Tensor, " classes"]) -> float:
@@ -207,13 +209,10 @@ def ranks(scores: Shaped[Tensor, "rows items"], truth: Int64[Tensor, " rows"]) -
 
     Among equal scores it is the mean of the best and the worst rank, so equal scores everywhere gain nothing.
     """
-    return torch.cat([_ranks(*block) for block in zip(*_blocks(scores, truth), strict=True)])
-
-
-def _blocks(scores: Tensor, truth: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     # A few million comparisons at a time: the whole table of them would be as large as the scores again.
     rows = max(1, (1 << 22) // max(1, scores.shape[1]))
-    return scores.split(rows), truth.split(rows)
+    blocks = [slice(start, start + rows) for start in range(0, len(scores), rows)]
+    return torch.cat([_ranks(scores[block], truth[block]) for block in blocks])
 
 
 def _ranks(scores: Tensor, truth: Tensor) -> Tensor:

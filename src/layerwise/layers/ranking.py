@@ -19,10 +19,18 @@ from torch.nn import functional
 from layerwise.errors import InvalidData, InvalidLayer
 from layerwise.graph.kinds import register
 from layerwise.graph.ports import Port
-from layerwise.layers import metrics, targets
+from layerwise.layers import metrics
 from layerwise.layers.base import AnswerKind, State
 from layerwise.layers.scores import finite, hold_width
-from layerwise.layers.targets import Label
+from layerwise.layers.targets import (
+    Label,
+    hold_labels,
+    hold_target,
+    index_labels,
+    keep_labels,
+    kept_labels,
+    learn_labels,
+)
 
 SEED = 7
 """Seed of the sampled negatives, so that a metric is the same whenever it is taken."""
@@ -58,8 +66,9 @@ class Ranking(AnswerKind):
     labels: tuple[Label, ...] | None = None
 
     def __post_init__(self) -> None:
-        targets.hold_target(self.target, ("scores",))
-        targets.hold_labels(self.labels)
+        super().__post_init__()
+        hold_target(self.target, ("scores",))
+        hold_labels(self.labels)
         for option, value in (("k", self.k), ("negatives", self.negatives)):
             if value is not None and value < 1:
                 raise InvalidLayer(f"the option {option!r} is {value}; expected 1 or more")
@@ -78,16 +87,16 @@ class Ranking(AnswerKind):
         Raises:
             InvalidData: missing items, a type that is no item's, fewer than two items.
         """
-        learned = targets.learn_labels((batch[0] for batch in batches), self.target, self.labels)
+        learned = learn_labels((batch[0] for batch in batches), self.target, self.labels)
         if len(learned.labels) < 2:
             raise InvalidData(
                 f"the column {self.target!r} has {len(learned.labels)} items in the training rows; expected two or more"
             )
-        return {"labels": targets.keep_labels(learned.labels), "counts": torch.tensor(learned.counts)}
+        return {"labels": keep_labels(learned.labels), "counts": torch.tensor(learned.counts)}
 
-    def encode(self, *targets_: pa.Array, state: State) -> Tensor:
+    def encode(self, *targets: pa.Array, state: State) -> Tensor:
         """Return each row's item, [batch], int64; -1 for one that was never seen in training."""
-        return targets.index_labels(targets_[0], targets.kept_labels(state["labels"]), self.target, strict=False)
+        return index_labels(targets[0], kept_labels(state["labels"]), self.target, strict=False)
 
     def check(self, inputs: tuple[Port, ...], state: State) -> None:
         """Raise InvalidShape where the scores are not one an item."""
@@ -131,7 +140,7 @@ class Ranking(AnswerKind):
         places, order = places.sort(1)
         best, order = best.gather(1, order).sort(dim=1, descending=True, stable=True)
         places = places.gather(1, order)
-        items = pa.array(targets.kept_labels(state["labels"])).take(pa.array(places.flatten().numpy()))
+        items = pa.array(kept_labels(state["labels"])).take(pa.array(places.flatten().numpy()))
         ends = pa.array(range(0, places.numel() + 1, places.shape[1]), type=pa.int32())
         lists = {self.target: items, "scores": pa.array(best.flatten().numpy())}
         return pa.table({name: pa.ListArray.from_arrays(ends, values) for name, values in lists.items()})

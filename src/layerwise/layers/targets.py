@@ -183,7 +183,9 @@ def read_numbers(array: pa.Array, column: str) -> npt.NDArray[np.float64]:
         hold_present(array.null_count, rows, column)
         lengths = pc.unique(pc.list_value_length(array)).to_pylist()
         if len(lengths) > 1:
-            raise InvalidData(f"the column {column!r} has vectors of {min(lengths)} to {max(lengths)} values; give all one length")
+            raise InvalidData(
+                f"the column {column!r} has vectors of {min(lengths)} to {max(lengths)} values; give all one length"
+            )
         shape, array = (rows, *lengths), pc.list_flatten(array)
     if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_decimal(array.type)):
         raise InvalidData(

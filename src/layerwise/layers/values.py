@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -26,7 +26,11 @@ from layerwise.layers.base import AnswerKind, State
 from layerwise.layers.scores import finite, flat, hold_width
 from layerwise.layers.targets import hold_target, read_numbers
 
-_LOSSES = {"mse": functional.mse_loss, "mae": functional.l1_loss, "huber": functional.huber_loss}
+_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.huber_loss,
+}
 
 
 @register("value")
@@ -57,6 +61,7 @@ class Value(AnswerKind):
     standardize: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         hold_target(self.target, ())
 
     @property

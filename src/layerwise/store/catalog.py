@@ -1,7 +1,17 @@
 """The catalog: which names mean which manifests, where objects lie, what ran and how it went.
 
-catalog.publish(entry, expected=2)      # digits@3 is there, or Conflict: somebody else moved the head
-catalog.find("model", "digits", "champion")
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as folder:
+...     catalog = Catalog(f"{folder}/catalog.sqlite")
+...     catalog.add_pack(Digest("f" * 64), [(Digest("a" * 64), 128, 5)])
+...     made = "2026-01-31T09:30:00+00:00"
+...     entry = Entry("model", "digits", 1, Digest("a" * 64), "main", None, made, "maria", "first")
+...     catalog.publish(entry, expected=None)
+...     catalog.set_alias("model", "digits", "champion", 1)
+...     found = catalog.find("model", "digits", "champion")
+...     catalog.close()
+>>> found.number
+1
 """
 
 from __future__ import annotations
@@ -99,16 +109,12 @@ class Catalog:
             queries.check_head(connection, entry, expected)
             last = queries.last_number(connection, key)
             if entry.number != last + 1:
-                raise Conflict(
-                    f"the next version of {entry.name} is {last + 1}, not {entry.number}; look again"
-                )
+                raise Conflict(f"the next version of {entry.name} is {last + 1}, not {entry.number}; look again")
             version = f"{entry.name}@{entry.number}"
             if queries.location(connection, entry.digest) is None:
                 raise NotFound(f"the manifest {entry.digest} of {version} is not stored; put it first")
             if entry.parent is not None and queries.entry_at(connection, key, entry.parent) is None:
-                raise NotFound(
-                    f"{version} names {entry.name}@{entry.parent} as its parent, which is not there"
-                )
+                raise NotFound(f"{version} names {entry.name}@{entry.parent} as its parent, which is not there")
             connection.execute(sql.entry.insert().values(**asdict(entry)))
             queries.move_head(connection, entry, expected)
 
@@ -146,9 +152,7 @@ class Catalog:
             row = {"sort": sort, "name": name, "alias": alias, "number": number}
             connection.execute(sql.alias.insert().values(**row))
 
-    def drop_alias(
-        self, sort: str, name: str, alias: str, *, expected: int | EllipsisType | None = ...
-    ) -> None:
+    def drop_alias(self, sort: str, name: str, alias: str, *, expected: int | EllipsisType | None = ...) -> None:
         """Remove an alias; the version stays. Raises NotFound; Conflict where it is not ``expected``."""
         key = check_name(sort, name)
         parse_name(alias, "an alias")
@@ -193,9 +197,7 @@ class Catalog:
     def finish_run(self, run: str, status: str, version: int | None) -> None:
         """Say how a run ended, and which version it made. Raises NotFound where there is no such run."""
         if status not in STATUSES:
-            raise InvalidName(
-                f"{shorten(str(status))} is not how a run ends.{nearest(str(status), STATUSES)}"
-            )
+            raise InvalidName(f"{shorten(str(status))} is not how a run ends.{nearest(str(status), STATUSES)}")
         with self._database.writing() as connection:
             queries.check_run_is_there(connection, run)
             values = {"status": status, "version": version, "finished": datetime.now(UTC).isoformat()}
@@ -209,8 +211,7 @@ class Catalog:
         with self._database.reading() as connection:
             rows = [dict(row) for row in connection.execute(query).mappings()]
         return [
-            RunRow(**{**row, "config": canonical.decode(row["config"].encode(), f"run {row['id']}")})
-            for row in rows
+            RunRow(**{**row, "config": canonical.decode(row["config"].encode(), f"run {row['id']}")}) for row in rows
         ]
 
     def metrics(self, run: str) -> list[tuple[int, str, float]]:
@@ -227,9 +228,7 @@ class Catalog:
     def add_pack(self, pack: Digest, objects: Sequence[tuple[Digest, int, int]]) -> None:
         """Remember that ``pack`` holds ``objects`` (digest, position, length); it is durable already."""
         parse_digest(pack)
-        rows = [
-            {"digest": d, "pack": pack, "position": position, "length": size} for d, position, size in objects
-        ]
+        rows = [{"digest": d, "pack": pack, "position": position, "length": size} for d, position, size in objects]
         with self._database.writing() as connection:
             # Equal name, equal bytes: a pack that is known needs nothing.
             if rows and connection.scalar(sa.select(sql.pack).where(sql.pack.c.digest == pack)) is None:

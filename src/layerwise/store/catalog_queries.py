@@ -143,18 +143,14 @@ def move_head(connection: sa.Connection, entry: Entry, expected: int | None) -> 
         return
     where = of(sql.branch, (entry.sort, entry.name), branch=entry.branch, head=expected)
     if connection.execute(sql.branch.update().where(*where).values(head=entry.number)).rowcount != 1:
-        raise Conflict(
-            f"{entry.name}, branch {entry.branch}, moved from {_version(expected)} meanwhile; look again"
-        )
+        raise Conflict(f"{entry.name}, branch {entry.branch}, moved from {_version(expected)} meanwhile; look again")
 
 
 def check_alias(connection: sa.Connection, key: Key, alias: str, expected: int | EllipsisType | None) -> None:
     """Raise Conflict unless the alias means ``expected``."""
     found = aliases(connection, key).get(alias)
     if expected is not ... and found != expected:
-        raise Conflict(
-            f"{key[1]}@{alias} means {_version(found)}, you expected {_version(expected)}; look again"
-        )
+        raise Conflict(f"{key[1]}@{alias} means {_version(found)}, you expected {_version(expected)}; look again")
 
 
 def check_run_is_there(connection: sa.Connection, run: str) -> None:

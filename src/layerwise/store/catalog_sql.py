@@ -190,8 +190,7 @@ def _prepare(connection: sa.Connection, where: str) -> None:
     found = connection.scalar(sa.select(sa.func.max(schema_version.c.version)))
     if found != SCHEMA:
         raise Unsupported(
-            f"the catalog {where} has schema {found} and this Layerwise reads {SCHEMA}; "
-            "install a newer Layerwise"
+            f"the catalog {where} has schema {found} and this Layerwise reads {SCHEMA}; install a newer Layerwise"
         )
 
 
@@ -203,9 +202,7 @@ def _connect_sqlite(connection: Any, _record: object) -> None:
         cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
         mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         if mode != "wal":
-            raise Unsupported(
-                f"SQLite cannot keep a write-ahead log here (it says {mode!r}); use a local folder"
-            )
+            raise Unsupported(f"SQLite cannot keep a write-ahead log here (it says {mode!r}); use a local folder")
         for setting in ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON"):
             cursor.execute(f"PRAGMA {setting}")
     finally:
@@ -222,9 +219,7 @@ def _translated(url: sa.URL) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise Conflict(
-            f"somebody else wrote the same to the catalog first ({error.orig}); look again"
-        ) from None
+        raise Conflict(f"somebody else wrote the same to the catalog first ({error.orig}); look again") from None
     except DatabaseError as error:
         text = str(error.orig)
         if "malformed" in text or "not a database" in text:
@@ -232,7 +227,5 @@ def _translated(url: sa.URL) -> Iterator[None]:
                 f"the catalog {url.database} is damaged ({text}); put it back from a copy of the repository"
             ) from None
         if isinstance(error, OperationalError) and "locked" in text:
-            raise Conflict(
-                f"the catalog {url.database} was in use for {BUSY_SECONDS} seconds; try again"
-            ) from None
+            raise Conflict(f"the catalog {url.database} was in use for {BUSY_SECONDS} seconds; try again") from None
         raise

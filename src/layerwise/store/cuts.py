@@ -1,8 +1,8 @@
 """Where blocks of rows end: the content says, so inserting a row changes one block.
 
-A row ends a block when its digest, read as a number, falls under a threshold in proportion to the row's own size.
-So the rule needs no look at the whole table, large rows make blocks of few rows, small rows of many, and the same
-rows are cut in the same places wherever they stand.
+A row ends a block when its digest, read as a number, falls under a threshold in proportion to the row's own
+size. So the rule needs no look at the whole table, large rows make blocks of few rows, small rows of many,
+and the same rows are cut in the same places wherever they stand.
 
 >>> Cutter().feed(np.array([9, 9], dtype=np.uint64), np.array([100, 100]))
 []
@@ -54,7 +54,7 @@ class Cutter:
 
 
 def _next_cut(ends: Numbers, sizes: Numbers, natural: Numbers, start: int, taken: int) -> int | None:
-    # `start` is where the open block begins, in bytes; `taken` is how many of the fed rows earlier blocks have.
+    # `start` is where the open block begins, in bytes; `taken` is how many fed rows earlier blocks have.
     enough = max(int(np.searchsorted(ends, start + MIN_BLOCK)), taken)
     too_much = int(np.searchsorted(ends, start + MAX_BLOCK, side="right"))
     place = int(np.searchsorted(natural, enough))

@@ -57,8 +57,7 @@ class Disk:
         if not isinstance(name, str) or len(name) > 400 or not _NAME.match(name):
             found = shorten(name) if isinstance(name, str) else type(name).__name__
             raise InvalidName(
-                f"{found} is not the name of a file in a repository: "
-                "expected up to four parts of a-z, 0-9, '_' and '-'"
+                f"{found} is not the name of a file in a repository: expected up to four parts of a-z, 0-9, '_' and '-'"
             )
         return self.path / name
 
@@ -153,6 +152,17 @@ class Disk:
             return 0
         return removed
 
+    def scratch(self, size: int) -> mmap.mmap:
+        """Return ``size`` writable bytes that are paged to a file without a name: gone when nobody holds them."""
+        path = self.at(f"{_TEMPORARY}/{os.getpid()}-{secrets.token_hex(8)}")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY | _CLOSE_ON_EXEC, 0o600)
+        try:
+            os.unlink(path)
+            os.ftruncate(descriptor, size)
+            return mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
+
     @contextlib.contextmanager
     def lock(self, name: str, *, shared: bool = False, wait: float = LOCK_SECONDS) -> Iterator[None]:
         """Hold a lock of the operating system on the empty file ``name``; it ends with the process.
@@ -168,9 +178,12 @@ class Disk:
         descriptor = os.open(self.at(name), os.O_RDWR | os.O_CREAT | _BINARY | _CLOSE_ON_EXEC, 0o666)
         try:
             _wait(lambda: _try_lock(descriptor, shared=shared), wait, str(self.at(name)))
-            yield
+            try:
+                yield
+            finally:
+                # Closing is not enough: a child that was forked meanwhile has the descriptor too.
+                _unlock(descriptor)
         finally:
-            # Closing ends the lock.
             os.close(descriptor)
 
 
@@ -190,9 +203,7 @@ def write_file(path: str | os.PathLike[str], chunks: Sequence[Buffer]) -> None:
     if target.exists() and not target.is_file():
         raise InvalidFile(f"{path} is there and is not a file; choose another name")
     if not target.parent.is_dir():
-        raise InvalidFile(
-            f"there is no folder {str(target.parent)!r} to write {target.name!r} into; make it first"
-        )
+        raise InvalidFile(f"there is no folder {str(target.parent)!r} to write {target.name!r} into; make it first")
     temporary = target.parent / f".layerwise-{os.getpid()}-{secrets.token_hex(8)}.tmp"
     _write_new(temporary, chunks)
     try:
@@ -272,13 +283,22 @@ def _try_lock(descriptor: int, *, shared: bool) -> bool:
     return True
 
 
+def _unlock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
 def _wait(attempt: Callable[[], bool], seconds: float, what: str) -> None:
     end = time.monotonic() + seconds
     pause = 0.001
     while not attempt():
         if time.monotonic() >= end:
-            raise Conflict(
-                f"another process has held {what} for {seconds:g} seconds; try again when it has ended"
-            )
+            raise Conflict(f"another process has held {what} for {seconds:g} seconds; try again when it has ended")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.02)

@@ -1,8 +1,7 @@
 """Immutable bytes named by their digest: written in packs, read by mapping the pack into memory.
 
-with objects.writing() as writer:
-    digest = writer.put([header, weights])
-objects.get(digest)             # a read-only view of the pack, checked against the digest
+``with objects.writing() as writer`` puts objects; ``objects.get(digest)`` gives a read-only view of the pack,
+checked against the digest. `layerwise.store.store` has an example.
 """
 
 from __future__ import annotations
@@ -152,9 +151,7 @@ class PackWriter:
         caller may change the memory behind ``chunks`` when this returns.
         """
         if not self._open:
-            raise LayerwiseError(
-                "this writer is closed; put objects inside `with objects.writing() as writer:`"
-            )
+            raise LayerwiseError("this writer is closed; put objects inside `with objects.writing() as writer:`")
         views = [as_bytes(chunk) for chunk in chunks]
         digest = canonical.digest_bytes(views)
         if digest in self._pending or self._index.locate(digest) is not None:

@@ -70,8 +70,7 @@ def lay_out(objects: Sequence[tuple[Digest, int]]) -> Layout:
         end += gap + length
     header = encode_header(entries, {_FORMAT_KEY: FORMAT}, limit=HARD_MAX_HEADER)
     places = (
-        Place(digest, len(header) + start, length)
-        for start, (digest, length) in zip(starts, objects, strict=True)
+        Place(digest, len(header) + start, length) for start, (digest, length) in zip(starts, objects, strict=True)
     )
     return Layout(header, tuple(places))
 

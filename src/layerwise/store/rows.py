@@ -57,9 +57,7 @@ class RunRow:
 def check_sort(sort: object) -> str:
     """Return ``sort`` if it is one, or raise InvalidName."""
     if sort not in SORTS:
-        raise InvalidName(
-            f"{shorten(str(sort))} is not a sort of thing that has versions.{nearest(str(sort), SORTS)}"
-        )
+        raise InvalidName(f"{shorten(str(sort))} is not a sort of thing that has versions.{nearest(str(sort), SORTS)}")
     return str(sort)
 
 
@@ -89,9 +87,7 @@ def check_run(run: RunRow) -> None:
         )
     parse_name(run.model, "the name of a model")
     if run.status not in STATUSES:
-        raise InvalidName(
-            f"{shorten(str(run.status))} is not how a run stands.{nearest(str(run.status), STATUSES)}"
-        )
+        raise InvalidName(f"{shorten(str(run.status))} is not how a run stands.{nearest(str(run.status), STATUSES)}")
     _check_time(run.created)
     _check_text(run.actor, "an actor")
 

@@ -92,8 +92,7 @@ def _create(disk: Disk) -> None:
     others = sorted(set(disk.list()) - _OURS)
     if others and others != [CONFIG]:
         raise InvalidFile(
-            f"{disk.path} is not a repository and holds other things ({shorten(others[0])}); "
-            "choose an empty folder"
+            f"{disk.path} is not a repository and holds other things ({shorten(others[0])}); choose an empty folder"
         )
     # Two processes may make it at once: one does, the other finds it made.
     with disk.lock("catalog.lock"):
@@ -110,9 +109,7 @@ def _read_config(disk: Disk) -> str:
     what = str(disk.path / CONFIG)
     data = disk.read(CONFIG)
     if len(data) > _MAX_CONFIG:
-        raise InvalidFile(
-            f"{what} has {len(data):,} bytes; a repository's config has fewer than {_MAX_CONFIG:,}"
-        )
+        raise InvalidFile(f"{what} has {len(data):,} bytes; a repository's config has fewer than {_MAX_CONFIG:,}")
     config: Any = canonical.decode(data, what)
     found = config.get("format") if isinstance(config, dict) else None
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:

@@ -1,7 +1,7 @@
 """Blocks of rows as bytes: Arrow IPC, the same bytes for the same rows, read back without a copy.
 
-A block is one Arrow IPC stream of one record batch, uncompressed. ``canonical`` first makes equal values equal
-bytes: nothing hides under a missing value, every NaN is one NaN, and -0.0 is 0.0.
+A block is one Arrow IPC stream of one record batch, uncompressed. ``canonical`` first makes equal values
+equal bytes: nothing hides under a missing value, every NaN is one NaN, and -0.0 is 0.0.
 
 >>> block = encode_block(pa.record_batch({"age": pa.array([41, None])}))
 >>> decode_block(memoryview(block), pa.schema([("age", pa.int64())]), "an example").to_pydict()
@@ -80,7 +80,9 @@ def _canonical_fixed(array: pa.Array) -> pa.Array:
         words = np.where(valid, words, words.dtype.type(0))
     if pa.types.is_floating(array.type):
         words = _canonical_floats(words)
-    return pa.Array.from_buffers(array.type, len(array), [_bitmap(valid), pa.py_buffer(np.ascontiguousarray(words))])
+    return pa.Array.from_buffers(
+        array.type, len(array), [_bitmap(valid), pa.py_buffer(np.ascontiguousarray(words))]
+    )
 
 
 _NAN = {2: 0x7E00, 4: 0x7FC00000, 8: 0x7FF8000000000000}
@@ -107,7 +109,7 @@ def _compact(array: pa.Array) -> pa.Array:
 
 def _canonical_text(array: pa.Array) -> pa.Array:
     array = _compact(array)
-    bitmap, offsets, data = array.buffers()
+    _, offsets, data = array.buffers()
     starts = np.frombuffer(offsets, dtype="<i4")[array.offset : array.offset + len(array) + 1]
     first, last = int(starts[0]), int(starts[-1])
     used = pa.py_buffer(b"") if data is None else data.slice(first, last - first)
@@ -127,7 +129,9 @@ def _canonical_tensor(array: pa.Array) -> pa.Array:
     valid, size = validity(array), array.type.list_size
     items = array.values.slice(array.offset * size, len(array) * size)
     if valid is not None:
-        words = np.where(np.repeat(valid, size), fixed_words(items), 0).astype(f"<u{items.type.bit_width // 8}")
+        words = np.where(np.repeat(valid, size), fixed_words(items), 0).astype(
+            f"<u{items.type.bit_width // 8}"
+        )
         items = pa.Array.from_buffers(items.type, len(items), [None, pa.py_buffer(words)])
     return pa.Array.from_buffers(array.type, len(array), [_bitmap(valid)], children=[canonical(items)])
 
@@ -136,7 +140,9 @@ def encode_block(batch: pa.RecordBatch) -> pa.Buffer:
     """Return the bytes of one block. Equal rows under an equal schema are equal bytes."""
     arrays = [canonical(column) for column in batch.columns]
     # Metadata of the source (pandas' index, Polars' categories) must not reach the bytes.
-    schema = pa.schema([pa.field(field.name, array.type) for field, array in zip(batch.schema, arrays, strict=True)])
+    schema = pa.schema(
+        [pa.field(field.name, array.type) for field, array in zip(batch.schema, arrays, strict=True)]
+    )
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))

@@ -119,8 +119,7 @@ def frame(
         expected = _size_of(tensor.dtype, list(tensor.shape), where)
         if len(data) != expected:
             raise InvalidFile(
-                f"{where} has {len(data):,} bytes; {tensor.dtype} of shape "
-                f"{list(tensor.shape)} takes {expected:,}"
+                f"{where} has {len(data):,} bytes; {tensor.dtype} of shape {list(tensor.shape)} takes {expected:,}"
             )
         entries.append((name, tensor.dtype, tensor.shape, expected))
         chunks.append(data)
@@ -131,9 +130,7 @@ def encode_header(
     entries: Sequence[tuple[str, str, Sequence[int], int]], metadata: Mapping[str, str], *, limit: int
 ) -> bytes:
     """Return length and header for tensors given as (name, dtype, shape, bytes), in the order of data."""
-    header: dict[str, Any] = (
-        {_METADATA: _checked_metadata(dict(metadata), "the metadata")} if metadata else {}
-    )
+    header: dict[str, Any] = {_METADATA: _checked_metadata(dict(metadata), "the metadata")} if metadata else {}
     position = 0
     for name, dtype, shape, size in entries:
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [position, position + size]}
@@ -141,9 +138,7 @@ def encode_header(
     text = canonical.encode(header)
     text += b" " * (-(8 + len(text)) % ALIGNMENT)
     if len(text) > limit:
-        raise InvalidFile(
-            f"a header of {len(text):,} bytes is not written; at most {limit:,}: use fewer tensors"
-        )
+        raise InvalidFile(f"a header of {len(text):,} bytes is not written; at most {limit:,}: use fewer tensors")
     return len(text).to_bytes(8, "little") + text
 
 
@@ -172,26 +167,19 @@ def unframe(data: memoryview, what: str, *, header_limit: int = MAX_HEADER) -> d
     """
     flat = as_bytes(data)
     header = read_header(flat, what, header_limit=header_limit)
-    return {
-        name: RawTensor(span.dtype, span.shape, flat[span.begin : span.end])
-        for name, span in header.spans.items()
-    }
+    return {name: RawTensor(span.dtype, span.shape, flat[span.begin : span.end]) for name, span in header.spans.items()}
 
 
 def read_header(data: memoryview, what: str, *, header_limit: int = MAX_HEADER) -> Header:
     """Return what a file's header says, once all of it is known to be true. Raises as `unframe` does."""
     if len(data) < 8:
-        raise InvalidFile(
-            f"{what} has {len(data)} bytes; a safetensors file starts with the 8 of its header's length"
-        )
+        raise InvalidFile(f"{what} has {len(data)} bytes; a safetensors file starts with the 8 of its header's length")
     length = int.from_bytes(data[:8], "little")
     limit = min(header_limit, HARD_MAX_HEADER)
     if length > limit:
         raise InvalidFile(f"{what} says its header has {length:,} bytes; at most {limit:,} are read")
     if length > len(data) - 8:
-        raise InvalidFile(
-            f"{what} is cut off: its header should have {length:,} bytes, {len(data) - 8:,} are there"
-        )
+        raise InvalidFile(f"{what} is cut off: its header should have {length:,} bytes, {len(data) - 8:,} are there")
     parsed = canonical.decode(data[8 : 8 + length], f"the header of {what}")
     if not isinstance(parsed, dict):
         raise InvalidFile(f"the header of {what} is a {type(parsed).__name__}; expected an object")
@@ -206,20 +194,15 @@ def _read_span(name: str, value: object, start: int, what: str) -> Span:
     where = f"{what}, tensor {shorten(name)}"
     if not isinstance(value, dict) or set(value) != _FIELDS:
         found = sorted(value) if isinstance(value, dict) else type(value).__name__
-        raise InvalidFile(
-            f"{where} is described by {shorten(str(found))}; expected exactly dtype, shape, data_offsets"
-        )
+        raise InvalidFile(f"{where} is described by {shorten(str(found))}; expected exactly dtype, shape, data_offsets")
     size = _size_of(value["dtype"], value["shape"], where)
     offsets = value["data_offsets"]
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(_is_size(number) for number in offsets):
-        raise InvalidFile(
-            f"{where} has data_offsets {shorten(str(offsets))}; expected two whole numbers from 0"
-        )
+        raise InvalidFile(f"{where} has data_offsets {shorten(str(offsets))}; expected two whole numbers from 0")
     begin, end = offsets
     if end - begin != size:
         raise InvalidFile(
-            f"{where} has data_offsets {begin}:{end}, {end - begin:,} bytes; "
-            f"its dtype and shape take {size:,}"
+            f"{where} has data_offsets {begin}:{end}, {end - begin:,} bytes; its dtype and shape take {size:,}"
         )
     return Span(value["dtype"], tuple(value["shape"]), start + begin, start + end)
 
@@ -229,14 +212,9 @@ def _size_of(dtype: object, shape: object, where: str) -> int:
         raise InvalidFile(
             f"{where} has the type {shorten(str(dtype))}, which is not known.{nearest(str(dtype), SIZES)}"
         )
-    if (
-        not isinstance(shape, list)
-        or len(shape) > MAX_DIMENSIONS
-        or not all(_is_size(size) for size in shape)
-    ):
+    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS or not all(_is_size(size) for size in shape):
         raise InvalidFile(
-            f"{where} has the shape {shorten(str(shape))}; "
-            f"expected at most {MAX_DIMENSIONS} whole numbers from 0"
+            f"{where} has the shape {shorten(str(shape))}; expected at most {MAX_DIMENSIONS} whole numbers from 0"
         )
     size = math.prod(shape) * SIZES[dtype]
     if size > _MAX_SIZE:
@@ -276,9 +254,7 @@ def _check_name(name: object, what: str) -> None:
     if not isinstance(name, str) or name == _METADATA:
         raise InvalidFile(f"{what} has a tensor called {name!r}; expected text other than {_METADATA!r}")
     if len(name) > MAX_TENSOR_NAME:
-        raise InvalidFile(
-            f"{what} has a tensor whose name is {shorten(name)} long; at most {MAX_TENSOR_NAME}"
-        )
+        raise InvalidFile(f"{what} has a tensor whose name is {shorten(name)} long; at most {MAX_TENSOR_NAME}")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
         raise InvalidFile(f"{what} has a tensor called {shorten(name)}: names hold no control characters")
 

@@ -1,0 +1,135 @@
+"""``layerwise train``: a model's file becomes a new version."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from layerwise.cli import failures, screen
+from layerwise.cli.options import AsJson, Code, FromData, Message, open_repository
+
+if TYPE_CHECKING:
+    from layerwise.engine.model import Model
+    from layerwise.engine.run import Run
+    from layerwise.graph.yaml import Marks
+
+
+def train(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The model's file.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Another value: train.epochs=3, layers.edges.out_channels=32."),
+    ] = None,
+    data: FromData = None,
+    message: Message = "",
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on where the same run was broken off, or start anew.")
+    ] = True,
+    code: Code = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model and keep the result as a new version.
+
+    Everything is checked before the first step. Ctrl-C stops cleanly and keeps the best epoch so far; a run that was
+    killed goes on where it was, with the same result.
+    """
+    with open_repository(context) as repo, _stopping(as_json=as_json):
+        model, marks = _read(file, settings or [], code)
+        from layerwise.cli.progress import watch
+        from layerwise.engine.run import train as start
+        from layerwise.graph import yaml
+
+        # A value of the command line is on no line of the file.
+        lines = contextlib.nullcontext() if settings else yaml.in_file(marks)
+        with lines, watch() as observer:
+            run = start(model, data, repo=repo, observers=[observer], message=message, resume=resume)
+        if as_json:
+            screen.print_json(_json(run))
+        else:
+            _summary(run)
+
+
+def _read(file: Path, settings: list[str], code: list[Path] | None) -> tuple[Model, Marks]:
+    from layerwise.cli import setting
+    from layerwise.cli.code import run_code
+    from layerwise.graph import yaml
+
+    description, marks = yaml.load_model(file)
+    with screen.waiting("loading PyTorch"):
+        from layerwise.engine.model import Model
+        from layerwise.engine.training import Training
+
+        run_code(code)
+    # The file first, so that its own mistakes are told with their line.
+    with yaml.in_file(marks):
+        model = Model.from_description(description)
+        Training.from_mapping(model.train)
+    if settings:
+        model = Model.from_description(setting.apply(description, settings))
+        Training.from_mapping(model.train)
+    return model, marks
+
+
+@contextlib.contextmanager
+def _stopping(*, as_json: bool) -> Iterator[None]:
+    """Let the first Ctrl-C stop the run, and the next ones wait until what is best is kept."""
+    pressed = 0
+
+    def press(number: int, frame: Any) -> None:
+        nonlocal pressed
+        pressed += 1
+        if pressed == 1:
+            raise KeyboardInterrupt
+        screen.note("stopping; the best epoch so far is being kept")
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(failures.say_stopped(as_json=as_json)) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _json(run: Run) -> dict[str, Any]:
+    return {
+        "version": run.version.address, "digest": run.version.entry.digest, "run": run.id, "outcome": run.outcome,
+        "epoch": run.epoch, "epochs": len(run.history), "resumed": run.resumed, "seconds": run.seconds,
+        "metrics": dict(run.metrics), "history": [dict(metrics) for metrics in run.history],
+        "repository": str(run.version.repo.path),
+    }  # fmt: skip
+
+
+def _summary(run: Run) -> None:
+    from layerwise.cli.metrics import by_split
+
+    address = run.version.address
+    ended = {"stopped": "stopped by Ctrl-C", "stopped early": "stopped early: no better epoch came"}
+    epochs = f"{screen.plural(len(run.history), 'epoch')} in {screen.duration(run.seconds)}"
+    resumed = f", going on after epoch {run.resumed} of a run that was broken off" if run.resumed else ""
+    screen.show(
+        "",
+        screen.line((address, f"{screen.HEAD} {screen.NAME}"), f" is kept in {run.version.repo.path}"),
+        screen.line((f"{ended.get(run.outcome, 'done')}, {epochs}{resumed}; "
+                     f"the weights are those of epoch {run.epoch}; run {run.id}", screen.FAINT)),
+        "",
+        by_split(run.metrics),
+        "",
+        *(screen.line((f"{what:<15}", screen.FAINT), command) for what, command in _next(address)),
+    )  # fmt: skip
+
+
+def _next(address: str) -> list[tuple[str, str]]:
+    model = address.partition("@")[0]
+    return [
+        ("look into it", f"layerwise show {address}"),
+        ("let it answer", f"layerwise predict {address} ROWS.csv"),
+        ("give it a name", f"layerwise alias {address} champion"),
+        ("compare", f"layerwise log {model}"),
+    ]
