@@ -141,7 +141,9 @@ class Repository:
         """Take an alias away, or raise NotFound."""
         self.store.catalog.drop_alias("model", parse_name(name), parse_name(alias, "an alias"))
 
-    def commit(self, make: Callable[[int, int | None], Manifest], layers: Mapping[str, LayerState], extras: Mapping[str, bytes]) -> Entry:
+    def commit(
+        self, make: Callable[[int, int | None], Manifest], layers: Mapping[str, LayerState], extras: Mapping[str, bytes]
+    ) -> Entry:
         """Keep a new version durably and return it: objects first, then the manifest, then the name.
 
         Args:

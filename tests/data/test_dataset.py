@@ -20,7 +20,9 @@ from tests.data.tables import ids, tables
 
 PEOPLE = {"name": ["Ada", "Bo", "Cy"], "age": [36, 41, 7]}
 
-same_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+same_store = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
+)
 
 
 def noise(rows: int = 40_000, columns: int = 10, seed: int = 0) -> pa.Table:
@@ -293,7 +295,10 @@ def test_a_manifest_that_is_none_is_refused(store: Store, old: bytes) -> None:
 
 
 def test_a_block_of_another_length_is_damage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    people, others = add(store, "people", PEOPLE).dataset, add(store, "others", {"name": ["x"], "age": [1]}).dataset
+    people, others = (
+        add(store, "people", PEOPLE).dataset,
+        add(store, "others", {"name": ["x"], "age": [1]}).dataset,
+    )
     other = bytes(store.objects.get(others.manifest.blocks[0].object))
     monkeypatch.setattr(type(store.objects), "get", lambda _, digest: memoryview(other))
     with pytest.raises(Damaged, match="block 0 of people@1 has 1 rows; the manifest says 3"):

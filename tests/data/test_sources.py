@@ -65,20 +65,30 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "arrow batch": lambda folder: pa.RecordBatch.from_pydict(PEOPLE),
     "arrow reader": lambda folder: pa.table(PEOPLE).to_reader(max_chunksize=2),
     "arrow dataset": lambda folder: pads.dataset(parquet(folder, pa.table(PEOPLE))),
-    "encoded": lambda folder: pa.table(PEOPLE).set_column(0, "name", pa.array(PEOPLE["name"]).dictionary_encode()),
-    "large text": lambda folder: pa.table(PEOPLE).set_column(0, "name", pa.array(PEOPLE["name"], pa.large_string())),
+    "encoded": lambda folder: pa.table(PEOPLE).set_column(
+        0, "name", pa.array(PEOPLE["name"]).dictionary_encode()
+    ),
+    "large text": lambda folder: pa.table(PEOPLE).set_column(
+        0, "name", pa.array(PEOPLE["name"], pa.large_string())
+    ),
     "pandas": lambda folder: pd.DataFrame(PEOPLE),
     "pandas with an index": lambda folder: pd.DataFrame(PEOPLE, index=[5, 7, 9]),
     "pandas categories": lambda folder: pd.DataFrame(PEOPLE).astype({"name": "category"}),
     "polars": lambda folder: pl.DataFrame(PEOPLE),
-    "polars categories": lambda folder: pl.DataFrame(PEOPLE).with_columns(pl.col("name").cast(pl.Categorical)),
+    "polars categories": lambda folder: pl.DataFrame(PEOPLE).with_columns(
+        pl.col("name").cast(pl.Categorical)
+    ),
     "dict of lists": lambda folder: PEOPLE,
     "dict of series": lambda folder: {name: pl.Series(values) for name, values in PEOPLE.items()},
     "rows": lambda folder: pa.table(PEOPLE).to_pylist(),
     "hugging face": lambda folder: datasets.Dataset.from_dict(PEOPLE),
-    "hugging face, selected": lambda folder: datasets.Dataset.from_dict(PEOPLE).select([2, 1, 0]).select([2, 1, 0]),
+    "hugging face, selected": lambda folder: (
+        datasets.Dataset.from_dict(PEOPLE).select([2, 1, 0]).select([2, 1, 0])
+    ),
     "csv": lambda folder: written(folder, "people.csv", CSV),
-    "csv with a byte order mark": lambda folder: written(folder, "people.csv", b"\xef\xbb\xbf" + CSV.encode()),
+    "csv with a byte order mark": lambda folder: written(
+        folder, "people.csv", b"\xef\xbb\xbf" + CSV.encode()
+    ),
     "csv of windows": lambda folder: written(folder, "people.csv", CSV.replace("\n", "\r\n")),
     "parquet": lambda folder: parquet(folder, pa.table(PEOPLE)),
     "jsonl": lambda folder: written(folder, "people.jsonl", lines(pa.table(PEOPLE))),
@@ -100,7 +110,9 @@ def test_arrays_are_the_same_rows(store: Store, tmp_path: Path, kind: str) -> No
         "arrays": NUMBERS,
         "npz": archive(tmp_path, **NUMBERS),
         "columns of one": {name: values.reshape(-1, 1) for name, values in NUMBERS.items()},
-        "other byte order": {name: values.astype(values.dtype.newbyteorder()) for name, values in NUMBERS.items()},
+        "other byte order": {
+            name: values.astype(values.dtype.newbyteorder()) for name, values in NUMBERS.items()
+        },
         "strided": {name: np.repeat(values, 2)[::2] for name, values in NUMBERS.items()},
         "masked": {name: np.ma.masked_array(values) for name, values in NUMBERS.items()},
     }
@@ -116,12 +128,16 @@ TENSORS: dict[str, Callable[[Path], Any]] = {
     "rows": lambda folder: [{"image": image} for image in IMAGES],
     "npz": lambda folder: archive(folder, image=IMAGES),
     "npz in fortran order": lambda folder: archive(folder, image=np.asfortranarray(IMAGES)),
-    "polars": lambda folder: pl.DataFrame({"image": pl.Series(IMAGES.tolist(), dtype=pl.Array(pl.UInt8, (4, 5)))}),
+    "polars": lambda folder: pl.DataFrame(
+        {"image": pl.Series(IMAGES.tolist(), dtype=pl.Array(pl.UInt8, (4, 5)))}
+    ),
     "parquet": lambda folder: parquet(folder, as_table({"image": IMAGES})),
     "hugging face": lambda folder: datasets.Dataset.from_dict(
         {"image": IMAGES}, features=datasets.Features({"image": datasets.Array2D((4, 5), "uint8")})
     ),
-    "nested lists": lambda folder: pa.table({"image": pa.array(IMAGES.tolist(), pa.list_(pa.list_(pa.uint8())))}),
+    "nested lists": lambda folder: pa.table(
+        {"image": pa.array(IMAGES.tolist(), pa.list_(pa.list_(pa.uint8())))}
+    ),
 }
 
 
@@ -201,7 +217,14 @@ def test_hugging_face_images_are_their_bytes() -> None:
 
 @pytest.mark.parametrize(
     ("late", "kind"),
-    [("1.5", "double"), ("x", "string"), ("2020-01-01", "string"), ("", "int64"), ("NA", "int64"), ('""', "string")],
+    [
+        ("1.5", "double"),
+        ("x", "string"),
+        ("2020-01-01", "string"),
+        ("", "int64"),
+        ("NA", "int64"),
+        ('""', "string"),
+    ],
 )
 def test_csv_types_are_decided_over_the_whole_file(tmp_path: Path, late: str, kind: str) -> None:
     path = written(tmp_path, "late.csv", "a,b\n" + "7,x\n" * 400_000 + f"{late},x\n")
@@ -210,7 +233,9 @@ def test_csv_types_are_decided_over_the_whole_file(tmp_path: Path, late: str, ki
 
 
 def test_csv_columns_that_begin_empty_or_as_days(tmp_path: Path) -> None:
-    path = written(tmp_path, "late.csv", "a,b,c\n" + ",2020-01-01,1\n" * 200_000 + "5,2020-01-01 10:00:00,true\n")
+    path = written(
+        tmp_path, "late.csv", "a,b,c\n" + ",2020-01-01,1\n" * 200_000 + "5,2020-01-01 10:00:00,true\n"
+    )
     assert [str(kind) for kind in as_table(path).schema.types] == ["int64", "timestamp[us]", "bool"]
 
 
@@ -220,7 +245,11 @@ def test_csv_text_in_quotes_is_text(tmp_path: Path) -> None:
 
 
 BAD_FILES: dict[str, tuple[str, str | bytes, str]] = {
-    "no such ending": ("people.xlsx", "PK", r"the ending '.xlsx' is not known; expected one of .csv, .parquet"),
+    "no such ending": (
+        "people.xlsx",
+        "PK",
+        r"the ending '.xlsx' is not known; expected one of .csv, .parquet",
+    ),
     "no ending": ("people", "a\n1\n", r"the ending '' is not known"),
     "empty csv": ("people.csv", "", "cannot be read as CSV: Empty CSV file"),
     "header alone": ("people.csv", "a,b\n", "no rows"),
@@ -232,19 +261,39 @@ BAD_FILES: dict[str, tuple[str, str | bytes, str]] = {
     "parquet that is text": ("people.parquet", "a,b\n1,2\n", "cannot be read as Parquet"),
     "empty parquet": ("people.parquet", "", "cannot be read as Parquet"),
     "empty jsonl": ("people.jsonl", "", "no rows"),
-    "jsonl with a list": ("people.jsonl", '{"a":1}\n[1]\n', "people.jsonl, line 2 is list, expected an object"),
+    "jsonl with a list": (
+        "people.jsonl",
+        '{"a":1}\n[1]\n',
+        "people.jsonl, line 2 is list, expected an object",
+    ),
     "jsonl cut short": ("people.jsonl", '{"a":1}\n{"a":', "people.jsonl, line 2 is not JSON"),
     "jsonl with an empty line": ("people.jsonl", '{"a":1}\n\n{"a":2}\n', "line 2 is not JSON"),
     "jsonl with NaN": ("people.jsonl", '{"a":NaN}\n', "line 1 holds NaN"),
     "jsonl with a key twice": ("people.jsonl", '{"a":1,"a":2}\n', "line 1 has the key 'a' twice"),
     "jsonl too deep": ("people.jsonl", '{"a":' + "[" * 100_000 + "\n", "line 1 nests deeper"),
-    "jsonl long number": ("people.jsonl", '{"a":' + "1" * 5000 + "}\n", "line 1 holds a whole number of 5000 digits"),
+    "jsonl long number": (
+        "people.jsonl",
+        '{"a":' + "1" * 5000 + "}\n",
+        "line 1 holds a whole number of 5000 digits",
+    ),
     "jsonl number too large": ("people.jsonl", '{"a":' + "1" * 30 + "}\n", "lines 1 to 1: column 'a'"),
     "jsonl mixed": ("people.jsonl", '{"a":1}\n{"a":"x"}\n', "lines 1 to 2: column 'a' mixes types"),
-    "jsonl mixed late": ("people.jsonl", '{"a":1}\n' * 5000 + '{"a":"x"}\n', "column 'a' is string here and int64"),
+    "jsonl mixed late": (
+        "people.jsonl",
+        '{"a":1}\n' * 5000 + '{"a":"x"}\n',
+        "column 'a' is string here and int64",
+    ),
     "jsonl nested": ("people.jsonl", '{"a":{"b":1}}\n', "column 'a' is of type"),
-    "jsonl ragged": ("people.jsonl", '{"a":[[1,2],[3]]}\n', "column 'a': the lists of the first value differ"),
-    "jsonl other shape": ("people.jsonl", '{"a":[[1,2]]}\n{"a":[[1],[2]]}\n', r"column 'a': a value is not of shape"),
+    "jsonl ragged": (
+        "people.jsonl",
+        '{"a":[[1,2],[3]]}\n',
+        "column 'a': the lists of the first value differ",
+    ),
+    "jsonl other shape": (
+        "people.jsonl",
+        '{"a":[[1,2]]}\n{"a":[[1],[2]]}\n',
+        r"column 'a': a value is not of shape",
+    ),
     "jsonl empty rows": ("people.jsonl", "{}\n{}\n", "no rows|no columns"),
     "npz that is text": ("arrays.npz", "hello", "cannot be read as an archive of arrays"),
     "empty npz": ("arrays.npz", b"PK\x05\x06" + bytes(18), "no columns"),
@@ -364,7 +413,12 @@ def test_official_splits(store: Store, tmp_path: Path) -> None:
 
 
 def test_official_splits_named_behind(tmp_path: Path) -> None:
-    arrays = {"x_train": np.zeros((4, 2)), "y_train": np.zeros(4), "x_test": np.ones((2, 2)), "y_test": np.ones(2)}
+    arrays = {
+        "x_train": np.zeros((4, 2)),
+        "y_train": np.zeros(4),
+        "x_test": np.ones((2, 2)),
+        "y_test": np.ones(2),
+    }
     assert as_table(archive(tmp_path, **arrays)).schema.names == ["x", "y", "split"]
 
 
@@ -402,7 +456,10 @@ BAD_ARRAYS: dict[str, tuple[dict[str, bytes], str]] = {
         {"a": npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"cos\nsystem\n(S'id'\ntR.")},
         "holds Python objects, which only pickle reads",
     ),
-    "a single value": ({"a": npy("{'descr': '<f8', 'fortran_order': False, 'shape': ()}", bytes(8))}, "a single value"),
+    "a single value": (
+        {"a": npy("{'descr': '<f8', 'fortran_order': False, 'shape': ()}", bytes(8))},
+        "a single value",
+    ),
     "negative shape": (
         {"a": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}", bytes(8))},
         "does not fit|not a NumPy array",
@@ -445,7 +502,9 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: py
 
 
 def test_an_archive_that_lies_about_its_sizes(tmp_path: Path) -> None:
-    path = zipped(tmp_path, a=npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10000,)}", bytes(80_000)))
+    path = zipped(
+        tmp_path, a=npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10000,)}", bytes(80_000))
+    )
     data = path.read_bytes()
     size = struct.pack("<I", 80_000 + 128)
     for wrong in (80_000 + 128 + 8, 2**31, 0):
@@ -474,7 +533,9 @@ def folder_of(root: Path, **files: bytes) -> Path:
 
 
 def test_a_folder_of_images(store: Store, tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, cats__b_png=image(1), cats__a_JPG=image(2, "JPEG"), dogs__c_gif=image(3, "GIF"))
+    folder = folder_of(
+        tmp_path, cats__b_png=image(1), cats__a_JPG=image(2, "JPEG"), dogs__c_gif=image(3, "GIF")
+    )
     found = add(store, "pets", folder).dataset
     assert found.schema == pa.schema([("image", pa.binary()), ("label", pa.string()), ("file", pa.string())])
     table = found.table()

@@ -19,7 +19,6 @@ from layerwise.engine.run import Run
 from layerwise.engine.training import Training
 from layerwise.errors import InvalidConfig, InvalidData, InvalidGraph, InvalidShape, NotFound
 from layerwise.repo import Repository
-
 from tests.support.flowers import flowers, small
 
 
@@ -46,7 +45,8 @@ def test_looking_changes_nothing(repo: Repository, data: Dataset) -> None:
     seen: list[Event] = []
     watched = lw.train(small(), data, repo=repo, observers=[seen.append])
     assert states(watched) == states(lw.train(small(), data, repo=repo))
-    assert isinstance(seen[2], RunStarted) and isinstance(seen[-1], RunEnded)
+    assert isinstance(seen[2], RunStarted)
+    assert isinstance(seen[-1], RunEnded)
     epochs = [event for event in seen if isinstance(event, EpochEnded)]
     assert [event.epoch for event in epochs] == [1, 2, 3, 4]
     rows = sum(event.rows for event in seen if isinstance(event, Step) and event.epoch == 1)
@@ -76,7 +76,12 @@ def test_the_loop_is_plain_torch_to_the_bit(repo: Repository, data: Dataset) -> 
             optimizer.step()
 
     module = run.version.module()
-    expected = {"hidden.weight": hidden.weight, "hidden.bias": hidden.bias, "scores.weight": scores.weight, "scores.bias": scores.bias}
+    expected = {
+        "hidden.weight": hidden.weight,
+        "hidden.bias": hidden.bias,
+        "scores.weight": scores.weight,
+        "scores.bias": scores.bias,
+    }
     assert set(module.state_dict()) == set(expected)
     for name, tensor in module.state_dict().items():
         torch.testing.assert_close(tensor, expected[name].detach(), rtol=0, atol=1e-6)
@@ -153,7 +158,9 @@ def test_training_stops_early_and_keeps_the_best_epoch(repo: Repository, data: D
 def test_the_kept_weights_are_those_of_the_kept_epoch(repo: Repository, data: Dataset) -> None:
     run = lw.train(small(epochs=8, lr=0.1), data, repo=repo)
     again = run.version.evaluate(data, split="validation")
-    assert again == {name.removeprefix("validation/"): value for name, value in run.metrics.items() if "validation" in name}
+    assert again == {
+        name.removeprefix("validation/"): value for name, value in run.metrics.items() if "validation" in name
+    }
 
 
 def test_data_layers_learn_from_training_rows_only(repo: Repository) -> None:
@@ -169,7 +176,8 @@ def test_metrics_environment_and_settings_are_kept(repo: Repository, data: Datas
     run = lw.train(small(), data, repo=repo, message="a first try")
     manifest = run.version.manifest
     assert manifest.message == "a first try"
-    assert manifest.training["batch"] == 32 and manifest.training["optimizer"] == "adam"
+    assert manifest.training["batch"] == 32
+    assert manifest.training["optimizer"] == "adam"
     kept = {(epoch, name): value for epoch, name, value in repo.metrics(run.id)}
     assert kept[(4, "train/loss")] == run.history[3]["train/loss"]
     assert manifest.environment is not None
@@ -235,7 +243,7 @@ def test_wrong_models_and_data_are_named(repo: Repository, data: Dataset) -> Non
     with pytest.raises(InvalidGraph, match="no answer layer"):
         lw.train(lw.Model("flower", without), data, repo=repo)
     three = [lw.Layer("scores", "torch.nn.Linear", out_features=3) if n == "scores" else x for n, x in layers.items()]
-    with pytest.raises(InvalidShape, match="layer 'kind'.*3.*2 classes"):
+    with pytest.raises(InvalidShape, match=r"layer 'kind'.*3.*2 classes"):
         lw.train(lw.Model("flower", three), data, repo=repo)
     away = [lw.Layer("length", lw.Column("lenght")) if n == "length" else x for n, x in layers.items()]
     with pytest.raises(InvalidData, match=r"layer 'length'.*Did you mean 'length'"):
@@ -247,5 +255,7 @@ def test_wrong_models_and_data_are_named(repo: Repository, data: Dataset) -> Non
 
 
 def test_settings_go_to_json_and_back() -> None:
-    training = Training.from_mapping({"epochs": 3, "optimizer": {"kind": "sgd"}, "split": {"by": "time", "column": "t"}})
+    training = Training.from_mapping(
+        {"epochs": 3, "optimizer": {"kind": "sgd"}, "split": {"by": "time", "column": "t"}}
+    )
     assert Training.from_mapping(training.to_json()) == training

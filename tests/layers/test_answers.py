@@ -23,6 +23,7 @@ from layerwise.graph.ports import Port
 from layerwise.layers.answers import Classes
 from layerwise.layers.base import State
 from layerwise.layers.metrics import METRICS, find_metric
+from layerwise.layers.targets import label_text
 
 ANIMALS = pa.array(["dog", "cat", "dog", "emu", "dog", "cat"])
 
@@ -50,10 +51,7 @@ def test_labels_are_sorted_and_keep_their_type(array: pa.Array, labels: list[Any
     outputs = functional.one_hot(truth, len(labels)).float() * 9
     answered = kind.decode(outputs, state)
     assert answered["animal"].to_pylist() == array.to_pylist()
-    assert answered.column_names[1:] == [
-        "probability",
-        *(f"p({str(label).replace('True', 'true').replace('False', 'false')})" for label in labels),
-    ]
+    assert answered.column_names == ["animal", "probability", *(f"p({label_text(label)})" for label in labels)]
     assert kind.metrics(outputs, truth, state)["accuracy"] == 1
 
 
@@ -128,7 +126,7 @@ def test_the_positive_class_is_the_second_unless_named() -> None:
         state = fitted(kind, column)
         found[positive] = kind.metrics(outputs, kind.encode(column, state=state), state)
     assert found[None] == found["well"]
-    assert (found["well"]["precision"], found["well"]["recall"]) == (1, pytest.approx(2 / 3))
+    assert (found["well"]["precision"], found["well"]["recall"]) == pytest.approx((1, 2 / 3))
     assert (found["ill"]["precision"], found["ill"]["recall"]) == (0.5, 1)
 
 
@@ -243,11 +241,11 @@ OPTIONS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"target": "p(a)"}, "rename it"),
     ({"smoothing": 1.0}, "'smoothing' is 1.0"),
     ({"smoothing": -0.1}, "'smoothing' is -0.1"),
-    ({"smoothing": "much"}, "'smoothing' is \"'much'\""),
-    ({"weights": "even"}, "'weights' is \"'even'\""),
-    ({"weights": {"a": -1}}, "the weight of a is -1"),
-    ({"weights": {"a": "2"}}, "the weight of a is '2'"),
-    ({"weights": {"a": float("inf")}}, "the weight of a is inf"),
+    ({"smoothing": "much"}, "'smoothing' is 'much'"),
+    ({"weights": "even"}, "'weights' is 'even'"),
+    ({"weights": {"a": -1}}, "the weight of 'a' is -1"),
+    ({"weights": {"a": "2"}}, "the weight of 'a' is '2'"),
+    ({"weights": {"a": float("inf")}}, "the weight of 'a' is inf"),
     ({"labels": ["a", 1]}, "mixes text and whole numbers"),
     ({"labels": [1, True]}, "mixes truth values and whole numbers"),
     ({"labels": ["a", "a"]}, "'a' twice"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -281,6 +282,34 @@ def test_a_reader_sees_one_moment(catalog: Catalog) -> None:
         thread.join()
         assert connection.scalar(count) == 1
     assert catalog.find("model", "digits").number == 2
+
+
+def test_a_writer_waits_for_the_writer_before(catalog: Catalog) -> None:
+    """A transaction that wants to write says so at once: one that finds out later would have to fail."""
+    done = threading.Event()
+
+    def work() -> None:
+        publish(catalog, 1)
+        done.set()
+
+    thread = threading.Thread(target=work)
+    with catalog._database.writing():
+        thread.start()
+        assert not done.wait(0.2)
+    thread.join()
+    assert done.is_set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_does_not_use_its_parents_connections(catalog: Catalog) -> None:
+    publish(catalog, 1)
+    engine = catalog._database._engine
+    child = os.fork()
+    if child == 0:
+        found = catalog.find("model", "digits").number
+        os._exit(0 if found == 1 and catalog._database._engine is not engine else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert catalog.find("model", "digits").number == 1
 
 
 def test_threads_publish_without_gap_or_loss(catalog: Catalog) -> None:

@@ -113,9 +113,7 @@ def test_order_of_effects_is_write_folder_rename_sync(disk: Noting) -> None:
     ]
 
 
-def test_file_and_folder_are_really_fsynced(
-    disk: Noting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_and_folder_are_really_fsynced(disk: Noting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
@@ -180,6 +178,20 @@ def test_sweep_takes_what_the_dead_left_and_nothing_while_somebody_writes(disk: 
         assert disk.sweep() == 0
     assert disk.sweep() == 1
     assert os.listdir(tmp_path / "tmp") == []
+
+
+def test_nothing_is_swept_from_under_a_writer(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    swept: list[int] = []
+
+    class Swept(Disk):
+        def rename(self, source: str, target: str) -> None:
+            swept.append(Disk(tmp_path).sweep())
+            super().rename(source, target)
+
+    Swept(tmp_path).publish("a", [b"bytes"])
+    assert swept == [0]
+    assert (tmp_path / "a").read_bytes() == b"bytes"
 
 
 def test_two_writers_share_the_lock_and_one_alone_waits(disk: Noting) -> None:

@@ -51,18 +51,20 @@ def test_a_repository_half_made_is_finished(tmp_path: Path) -> None:
 def test_many_may_make_it_at_once(tmp_path: Path) -> None:
     found: list[str] = []
 
-    def work() -> None:
-        with Store.open(tmp_path / "r") as store:
+    def work(path: Path) -> None:
+        with Store.open(path) as store:
             store.catalog.names("model")
             found.append(store.id)
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 8
-    assert len(set(found)) == 1
+    for round in range(1, 6):
+        path = tmp_path / f"r{round}"
+        threads = [threading.Thread(target=work, args=(path,)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(found) == 6 * round
+        assert len(set(found)) == round
 
 
 def test_a_newer_format_is_refused_before_anything_else_is_opened(tmp_path: Path) -> None:

@@ -20,7 +20,10 @@ SAME = {
     "a slice": (pa.array([9, 1, None, 3, 9]).slice(1, 3), pa.array([1, None, 3])),
     "text in a slice": (pa.array(["x", "ab", None, ""]).slice(1), pa.array(["ab", None, ""])),
     "lists in a slice": (pa.array([[7], [1, 2], None, []]).slice(1), pa.array([[1, 2], None, []])),
-    "true and false in a slice": (pa.array([True] * 3 + [False, None]).slice(2), pa.array([True, False, None])),
+    "true and false in a slice": (
+        pa.array([True] * 3 + [False, None]).slice(2),
+        pa.array([True, False, None]),
+    ),
     "no gaps in a slice": (pa.array([None, 1, 2]).slice(1), pa.array([1, 2])),
     "zeros": (pa.array([-0.0, 1.0]), pa.array([0.0, 1.0])),
     "half zeros": (pa.array([np.float16(-0.0)]), pa.array([np.float16(0.0)])),
@@ -49,7 +52,11 @@ def test_infinities_stay() -> None:
 
 
 def test_text_hidden_under_a_gap_is_dropped() -> None:
-    buffers = [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([0, 1, 7], dtype=np.int32)), pa.py_buffer(b"asecret")]
+    buffers = [
+        pa.py_buffer(b"\x01"),
+        pa.py_buffer(np.array([0, 1, 7], dtype=np.int32)),
+        pa.py_buffer(b"asecret"),
+    ]
     assert b"secret" not in block_of(c=pa.Array.from_buffers(pa.string(), 2, buffers))
 
 
@@ -76,7 +83,13 @@ def test_a_block_is_read_without_a_copy() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"not arrow", block_of(a=pa.array([1]))[:-40], block_of(b=pa.array([1])), block_of(a=pa.array(["x"]))],
+    [
+        b"",
+        b"not arrow",
+        block_of(a=pa.array([1]))[:-40],
+        block_of(b=pa.array([1])),
+        block_of(a=pa.array(["x"])),
+    ],
     ids=["empty", "noise", "cut short", "other name", "other type"],
 )
 def test_other_bytes_are_damage(data: bytes) -> None:

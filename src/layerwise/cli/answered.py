@@ -25,7 +25,9 @@ def hold_out(out: Path) -> None:
     """Raise InvalidFile where answers cannot be written to ``out``, before anything is computed."""
     if out.suffix.lower() not in WRITERS:
         cure = nearest(out.suffix, WRITERS)
-        raise InvalidFile(f"--out {out}: the ending {shorten(out.suffix)} is not known; expected {', '.join(WRITERS)}.{cure}")
+        raise InvalidFile(
+            f"--out {out}: the ending {shorten(out.suffix)} is not known; expected {', '.join(WRITERS)}.{cure}"
+        )
     if not out.absolute().parent.is_dir():
         raise InvalidFile(f"--out {out}: there is no folder {str(out.absolute().parent)!r}; make it first")
 

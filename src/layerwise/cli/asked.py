@@ -19,7 +19,9 @@ STDIN = "-"
 
 Rows = Annotated[
     Path | None,
-    typer.Argument(metavar="[ROWS]", help="A .csv, .parquet, .jsonl or .npz file, a folder of images, or - for JSON lines."),
+    typer.Argument(
+        metavar="[ROWS]", help="A .csv, .parquet, .jsonl or .npz file, a folder of images, or - for JSON lines."
+    ),
 ]
 OneRow = Annotated[
     list[str] | None, typer.Option("--row", metavar="JSON", help="""A row: '{"column": value}'. Can be repeated.""")

@@ -113,7 +113,7 @@ def _shown(value: Any) -> str:
 
     try:
         return "nothing" if value is None else str(write_flow(plain(value)))
-    except Exception:  # noqa: BLE001  # a class of one's own may have any default; it is only shown
+    except Exception:  # a class of one's own may have any default; it is only shown
         return repr(value)[:60]
 
 

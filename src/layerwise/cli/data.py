@@ -33,7 +33,9 @@ def add(
     context: typer.Context,
     name: Name,
     source: Annotated[Path, typer.Argument(help="A .csv, .parquet, .jsonl or .npz file, or a folder of images.")],
-    key: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column whose value names a row for ever.")] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column whose value names a row for ever.")
+    ] = None,
     message: Message = "",
     as_json: AsJson = False,
 ) -> None:
@@ -119,7 +121,9 @@ def show(context: typer.Context, version: Version, as_json: AsJson = False) -> N
         if as_json:
             types = {column["name"]: column["type"] for column in to_json(dataset.schema)}
             columns = {name: {"type": types[name], **found.to_json()} for name, found in manifest.statistics.items()}
-            about = {name: getattr(manifest, name) for name in ("number", "parent", "key", "created", "actor", "message")}
+            about = {
+                name: getattr(manifest, name) for name in ("number", "parent", "key", "created", "actor", "message")
+            }
             said = {"dataset": dataset.address, "digest": dataset.digest, "rows": len(dataset), **about}
             screen.print_json({**said, "columns": columns, "sample": sample})
             return
@@ -146,8 +150,14 @@ def _shown(dataset: Dataset, sample: list[dict[str, Any]]) -> list[RenderableTyp
         screen.columns(*(heads[at] for at in used), rows=rows, right=("missing", "distinct"), wide=heads[used[-1]]),
         *([screen.line((f"… and {more:,} more columns (--json has all)", screen.FAINT))] if more else []),
         "",
-        screen.columns("row", *shown, rows=[[str(at), *(row[name] for name in shown)] for at, row in enumerate(sample)]),
-        *([screen.line((f"… {len(dataset) - len(sample):,} more rows", screen.FAINT))] if len(dataset) > len(sample) else []),
+        screen.columns(
+            "row", *shown, rows=[[str(at), *(row[name] for name in shown)] for at, row in enumerate(sample)]
+        ),
+        *(
+            [screen.line((f"… {len(dataset) - len(sample):,} more rows", screen.FAINT))]
+            if len(dataset) > len(sample)
+            else []
+        ),
     ]
 
 

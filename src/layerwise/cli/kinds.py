@@ -52,7 +52,9 @@ def _listed(found: list[About]) -> Iterator[RenderableType]:
         yield _table([(screen.words(about.name, screen.NAME), about.does) for about in own])
         yield ""
     yield screen.line(("Every layer of torch.nn, as torch.nn.NAME", screen.HEAD))
-    names = {group: ", ".join(about.name.rpartition(".")[2] for about in kinds) for group, kinds in by_group(found).items()}
+    names = {
+        group: ", ".join(about.name.rpartition(".")[2] for about in kinds) for group, kinds in by_group(found).items()
+    }
     yield _table([(screen.words(group, screen.NAME), listed) for group, listed in names.items()])
     yield ""
     yield screen.line(("Options of one: layerwise kinds NAME", screen.FAINT))

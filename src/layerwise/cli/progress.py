@@ -140,9 +140,15 @@ class Bar:
             for head in heads(self.names):
                 self.progress.print(head)
         widths = [width(name) for name in self.names]
-        cells = [screen.number(event.metrics.get(name)).rjust(size) for name, size in zip(self.names, widths, strict=True)]
+        cells = [
+            screen.number(event.metrics.get(name)).rjust(size) for name, size in zip(self.names, widths, strict=True)
+        ]
         text = f"{event.epoch:>5}  {'  '.join(cells)}  {screen.duration(event.seconds):>7}"
-        self.progress.print(Text.assemble((text, "" if event.best else screen.FAINT), ("  best so far", screen.GOOD) if event.best else ""))
+        self.progress.print(
+            Text.assemble(
+                (text, "" if event.best else screen.FAINT), ("  best so far", screen.GOOD) if event.best else ""
+            )
+        )
 
 
 def width(name: str) -> int:

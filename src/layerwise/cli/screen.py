@@ -151,6 +151,11 @@ def print_json(value: Any) -> None:
     console.file.write("".join(map(_seen, text)) + "\n")
 
 
+def print_raw(text: str) -> None:
+    """Print the text of a file as it is, for another program; what would act on a terminal was escaped by its writer."""
+    paper().file.write(text if text.endswith("\n") else f"{text}\n")
+
+
 def _seen(character: str) -> str:
     # JSON escapes C0 itself; C1, bidirectional marks and halves of characters must not reach a terminal either.
     return character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]

@@ -70,7 +70,9 @@ def _hold_layers(layers: Any, keys: list[str], *, at: int) -> None:
 
 def _hold_known(keys: list[str], at: int, what: str, known: Iterable[str]) -> None:
     if keys[at] not in known:
-        raise InvalidConfig(f"--set {'.'.join(keys)}: there is no {what} {shorten(keys[at])}.{nearest(keys[at], known)}")
+        raise InvalidConfig(
+            f"--set {'.'.join(keys)}: there is no {what} {shorten(keys[at])}.{nearest(keys[at], known)}"
+        )
 
 
 def _training_settings() -> list[str]:

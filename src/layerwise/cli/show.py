@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,6 @@ from layerwise.cli import screen
 from layerwise.cli.options import AsJson, Code, has_repository, open_repository
 
 if TYPE_CHECKING:
-    from layerwise.cli.anatomy import Anatomy
     from layerwise.repo import Repository
 
 ENDINGS = (".yaml", ".yml")

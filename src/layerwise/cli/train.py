@@ -24,7 +24,9 @@ def train(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The model's file.")],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Another value: train.epochs=3, layers.edges.out_channels=32."),
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="Another value: train.epochs=3, layers.edges.out_channels=32."
+        ),
     ] = None,
     data: FromData = None,
     message: Message = "",

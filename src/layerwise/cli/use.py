@@ -88,7 +88,9 @@ def predict(
     if as_json:
         screen.print_json({**said, **({"answers": list(answers)} if out is None else {"out": str(out)})})
     elif out is not None:
-        screen.show(screen.line((str(out), screen.NAME), f" has {screen.plural(len(answers), 'answer')} of {opened.address}"))
+        screen.show(
+            screen.line((str(out), screen.NAME), f" has {screen.plural(len(answers), 'answer')} of {opened.address}")
+        )
     else:
         screen.show(*answered.drawn(answers, screen.paper().width))
 
@@ -120,7 +122,12 @@ def trace(
 
 def _show_trace(found: Trace, place: int) -> None:
     rows = [
-        [screen.words(passage.layer, screen.NAME), screen.words(passage.kind, screen.FAINT), passage.shape, passage.summary]
+        [
+            screen.words(passage.layer, screen.NAME),
+            screen.words(passage.kind, screen.FAINT),
+            passage.shape,
+            passage.summary,
+        ]
         for passage in found.passages
     ]
     answer = found.answers.cells
@@ -148,7 +155,9 @@ def export(
 
         found = exporting.export(opened, folder, force=force)
     if as_json:
-        screen.print_json({"version": found.version, "folder": str(folder), "files": found.files, "tensors": found.tensors})
+        screen.print_json(
+            {"version": found.version, "folder": str(folder), "files": found.files, "tensors": found.tensors}
+        )
         return
     said = {
         exporting.WEIGHTS: "the weights, for module.load_state_dict(safetensors.torch.load_file(…))",
@@ -157,4 +166,6 @@ def export(
     }
     rows = [[screen.words(str(folder / name), screen.NAME), screen.size(size), screen.number(found.tensors.get(name)), said[name]]
             for name, size in found.files.items()]  # fmt: skip
-    screen.show(screen.columns("file", "size", "tensors", "what it is", rows=rows, right=["size", "tensors"], wide="what it is"))
+    screen.show(
+        screen.columns("file", "size", "tensors", "what it is", rows=rows, right=["size", "tensors"], wide="what it is")
+    )

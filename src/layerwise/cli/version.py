@@ -19,7 +19,9 @@ def version(as_json: AsJson = False) -> None:
     if as_json:
         screen.print_json(found)
     else:
-        screen.show(f"layerwise {found['layerwise']} (Python {found['python']}, PyTorch {found['torch'] or 'not installed'})")
+        screen.show(
+            f"layerwise {found['layerwise']} (Python {found['python']}, PyTorch {found['torch'] or 'not installed'})"
+        )
 
 
 def answer(wanted: bool) -> None:

@@ -205,7 +205,8 @@ def _converted(array: pa.Array, kept: pa.DataType, column: str) -> pa.Array:
     if is_tensor(kept):
         return _as_tensor(array, kept, column)
     if pa.types.is_dictionary(array.type):
-        return keep(array.dictionary_decode(), kept, column)
+        # The few values are converted before they are spread: Arrow cannot spread every type of them.
+        return keep(array.dictionary, kept, column).take(array.indices)
     if pa.types.is_run_end_encoded(array.type):
         return keep(pc.run_end_decode(array), kept, column)
     if _is_image(array.type):

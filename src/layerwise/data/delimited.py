@@ -96,20 +96,22 @@ def _types(path: Path) -> Types:
     """Return the narrowest type of each column that reads every value, widening where one does not."""
     types: Types = {}
     while True:
-        with _open(path, types) as reader:
-            types = dict(zip(reader.schema.names, reader.schema.types, strict=True))
-            try:
+        try:
+            with _open(path, types) as reader:
+                types = dict(zip(reader.schema.names, reader.schema.types, strict=True))
                 for _ in reader:
                     pass
                 return types
-            except pa.ArrowInvalid as error:
-                misread = _MISREAD.search(str(error))
-                if misread is None:
-                    raise
-                name = reader.schema.names[int(misread[1])]
-                if pa.types.is_string(types[name]):
-                    raise
-                types[name] = _wider(types[name], misread[2])
+        except pa.ArrowInvalid as error:
+            types = _widened(types, error)
+
+
+def _widened(types: Types, error: pa.ArrowInvalid) -> Types:
+    misread = _MISREAD.search(str(error))
+    name = list(types)[int(misread[1])] if misread and types else None
+    if misread is None or name is None or pa.types.is_string(types[name]):
+        raise error
+    return {**types, name: _wider(types[name], misread[2])}
 
 
 def _wider(found: pa.DataType, value: str) -> pa.DataType:

@@ -30,7 +30,7 @@ def open_frame(source: Any) -> Source | None:
         return Source(what, source.to_batches())
     if hasattr(source, "__dataframe__"):
         return Source(what, pa.interchange.from_dataframe(source).to_batches())
-    if type(source).__module__.startswith("polars.") and hasattr(source, "collect"):
+    if _is_polars(source) and hasattr(source, "collect"):
         raise InvalidData(f"{what} is not computed yet; give .collect() of it")
     return None
 
@@ -42,6 +42,9 @@ def open_several(sources: Sequence[Any]) -> Source:
 
 
 def _streamed(source: Any, what: str) -> Iterator[pa.RecordBatch]:
+    if _is_polars(source) and any(str(found) == "Object" for found in getattr(source, "dtypes", ())):
+        # Polars hands out the addresses of the objects, as bytes.
+        raise InvalidData(f"{what} holds a column of Python objects; give the column one type that is kept")
     try:
         with pa.RecordBatchReader.from_stream(source) as reader:
             # An index without a name is pandas' row numbers, not data.
@@ -55,6 +58,10 @@ def _streamed(source: Any, what: str) -> Iterator[pa.RecordBatch]:
             f"{what} holds a column of mixed types or of a type Arrow does not know: {_told(error)}; "
             "give the column one type"
         ) from None
+
+
+def _is_polars(source: Any) -> bool:
+    return type(source).__module__.startswith("polars.")
 
 
 def _told(error: Exception) -> str:

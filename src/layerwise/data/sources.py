@@ -67,11 +67,9 @@ def _open_mapping(source: Mapping[Any, Any]) -> Source:
 
 
 def _is_one_value(value: Any) -> bool:
-    return (
-        value is None
-        or isinstance(value, str | bytes)
-        or (np.ndim(value) == 0 and not hasattr(value, "__len__"))
-    )
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0
+    return value is None or isinstance(value, str | bytes) or not hasattr(value, "__len__")
 
 
 def _name(source: Any) -> str:

@@ -53,7 +53,7 @@ class Checkpoints:
         """Return the checkpoint, or None where there is none that can be used: a run can always start anew."""
         try:
             raw = unframe(self.disk.read(self._name), "the checkpoint")
-            progress = decode(raw.pop(PROGRESS).data, "the checkpoint's progress")
+            progress = decode(bytes(raw.pop(PROGRESS).data), "the checkpoint's progress")
             return Checkpoint(from_raw(raw), progress)
         except (FileNotFoundError, KeyError, LayerwiseError):
             return None

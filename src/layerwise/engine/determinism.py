@@ -39,7 +39,10 @@ def choose_device(name: str) -> torch.device:
 def settled_torch(training: Training, device: torch.device) -> Iterator[None]:
     """Hold torch to the run's threads, algorithms and random state, and give back what was there before."""
     threads = torch.get_num_threads()
-    deterministic, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic, warn = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     if training.deterministic and device.type == "cuda":
         # cuBLAS is deterministic only with a workspace of its own, said before it starts.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -66,7 +66,7 @@ def moved(value: Value, device: torch.device) -> Value:
 
 def batches(rows: Tensor) -> Iterator[Tensor]:
     """Yield row positions in batches of one size; a last one that is very small is filled up with its last row."""
-    for chunk in rows.split(CANONICAL):
+    for chunk in torch.split(rows, CANONICAL):
         filler = chunk[-1:].expand(max(0, SMALLEST - len(chunk)))
         yield torch.cat([chunk, filler]) if len(filler) else chunk
 

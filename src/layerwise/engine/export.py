@@ -94,10 +94,14 @@ def _framed(tensors: Mapping[str, Tensor], version: Version, **metadata: str) ->
 def _hold_free(folder: Path, *, force: bool) -> None:
     if not folder.exists():
         if not folder.absolute().parent.is_dir():
-            raise InvalidFile(f"there is no folder {str(folder.absolute().parent)!r} to make {folder.name!r} in; make it first")
+            raise InvalidFile(
+                f"there is no folder {str(folder.absolute().parent)!r} to make {folder.name!r} in; make it first"
+            )
         return
     if not folder.is_dir():
         raise InvalidFile(f"{folder} is there and is not a folder; choose another name")
     found = sorted(path.name for path in folder.iterdir())
     if found and not force:
-        raise InvalidFile(f"the folder {folder} holds {shorten(found[0])}; choose an empty one, or replace files with force")
+        raise InvalidFile(
+            f"the folder {folder} holds {shorten(found[0])}; choose an empty one, or replace files with force"
+        )

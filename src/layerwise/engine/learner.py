@@ -45,14 +45,20 @@ class Learner:
     def __init__(self, live: Live, truth: Truth, training: Training, *, steps: int) -> None:
         named = [(name, parameter) for name, parameter in live.network.named_parameters() if parameter.requires_grad]
         if not named:
-            raise InvalidGraph(f"the model {live.graph.name!r} has no weights to train: every layer is frozen or has none")
+            raise InvalidGraph(
+                f"the model {live.graph.name!r} has no weights to train: every layer is frozen or has none"
+            )
         self.live, self.truth, self.training = live, truth, training
         self.parameters = [parameter for _, parameter in named]
         self.monitor = training.monitor or truth.kind.monitor
         self.higher_is_better = self.monitor in truth.kind.higher_is_better
         self.optimizer = make_optimizer(training.optimizer, named, training.lr)
         self.schedule = make_schedule(
-            training.schedule, self.optimizer, epochs=training.epochs, steps=steps, higher_is_better=self.higher_is_better
+            training.schedule,
+            self.optimizer,
+            epochs=training.epochs,
+            steps=steps,
+            higher_is_better=self.higher_is_better,
         )
 
     def epoch(self, number: int, settled: Settled, rows: Tensor, *, each: Callable[[int, int], None]) -> float:

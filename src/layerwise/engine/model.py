@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,8 +15,11 @@ from layerwise.engine.ports import ports_of
 from layerwise.errors import InvalidShape, LayerwiseError
 from layerwise.graph import draw, shapes, yaml
 from layerwise.graph.graph import Graph
+from layerwise.graph.layer import Layer
 from layerwise.graph.ports import Port
 from layerwise.layers.network import build
+from layerwise.layers.wrap import with_instance
+from layerwise.layers.wrap import wrap as wrap_graph
 from layerwise.store.disk import write_file
 
 
@@ -109,6 +112,44 @@ class Model(Graph):
                 raise
             return None
 
+    def with_module(self, module: nn.Module) -> Self:
+        """Return the model with ``module`` as the instance of its wrapped layer.
+
+        Raises:
+            InvalidLayer: no layer is wrapped, or the module is of another class.
+        """
+        return type(self)(self.name, with_instance(self.layers, module), data=self.data, train=self.train)
+
     def with_settings(self, data: str | None = None, **train: Any) -> Self:
         """Return the model with other training settings or another dataset."""
         return type(self)(self.name, self.layers, data=data or self.data, train={**self.train, **train})
+
+
+def wrap(
+    module: nn.Module,
+    example: Any,
+    *,
+    name: str | None = None,
+    before: Sequence[Layer] | None = None,
+    answer: Layer | None = None,
+    output: int | str | None = None,
+) -> Model:
+    """Return a model whose neural part is a module that exists, every submodule a layer under its own path.
+
+    Args:
+        module: the instance. It keeps its ``state_dict`` keys, and its ``forward`` runs as it is.
+        example: what ``forward`` takes, [batch, ...]: a tensor, an array, or a tuple of them.
+        name: the model's name; the class's in small letters where not given.
+        before: the data layers; the module takes the last ones. Columns by the names of ``forward`` where not given.
+        answer: the answer layer.
+        output: what to take of a tuple (a position) or a mapping (a key) that the module answers with.
+
+    Raises:
+        InvalidLayer, InvalidShape, InvalidGraph: what the example or the module says, naming the layer.
+
+    Example:
+        >>> model = lw.wrap(resnet, torch.zeros(2, 3, 32, 32), answer=lw.Layer("label", lw.Classes(target="label")))
+        ... # doctest: +SKIP
+    """
+    graph = wrap_graph(module, example, name=name, before=before, answer=answer, output=output)
+    return Model(graph.name, graph.layers, data=graph.data, train=graph.train)

@@ -13,7 +13,7 @@ from layerwise.data.dataset import Dataset
 from layerwise.errors import InvalidData, LayerwiseError, nearest
 from layerwise.graph.graph import Graph
 from layerwise.graph.layer import Layer, at_layer
-from layerwise.layers.base import DataKind, State, Value, as_tensor, rows_of
+from layerwise.layers.base import DataKind, Padded, State, Value, as_tensor, rows_of
 
 WHOLE = 256 << 20
 """Training rows up to this many bytes are read once and kept while layers are fitted."""
@@ -140,8 +140,8 @@ def pick(value: Value, positions: np.ndarray[Any, Any]) -> Value:
     """Return some rows of a value."""
     if isinstance(value, pa.Array):
         return value.take(pa.array(positions))
-    if isinstance(value, tuple):
-        return type(value)(value.values[positions], value.lengths[positions])
+    if isinstance(value, Padded):
+        return Padded(value.values[positions], value.lengths[positions])
     return value[positions]
 
 

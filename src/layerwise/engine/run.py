@@ -141,7 +141,9 @@ def train(
         prepared = prepare(door, model, dataset, training, device, observers)
         environment = capture(device)
         run = f"r-{secrets.token_hex(6)}"
-        door.start_run(run, model.name, {"model": model.to_json(), "data": dataset.address, "training": training.to_json()})
+        door.start_run(
+            run, model.name, {"model": model.to_json(), "data": dataset.address, "training": training.to_json()}
+        )
         try:
             outcome = _loop(door, prepared, run, observers, resume).run()
         except BaseException:
@@ -192,7 +194,9 @@ def prepare(
 def _answer(model: Model) -> tuple[Any, AnswerKind]:
     layer = model.answer
     if layer is None or not isinstance(layer.action, AnswerKind):
-        raise InvalidGraph(f"the model {model.name!r} has no answer layer; end it with one, e.g. Classes(target=COLUMN)")
+        raise InvalidGraph(
+            f"the model {model.name!r} has no answer layer; end it with one, e.g. Classes(target=COLUMN)"
+        )
     return layer, layer.action
 
 
@@ -210,7 +214,9 @@ def _loop(door: Repository, prepared: Prepared, run: str, observers: Sequence[Ob
         learner=learner,
         training=training,
         train_epoch=partial(learner.epoch, settled=prepared.settled, rows=train_rows),
-        validate=partial(measure, prepared.live, prepared.truth.kind, prepared.truth.state, prepared.settled, validation),
+        validate=partial(
+            measure, prepared.live, prepared.truth.kind, prepared.truth.state, prepared.settled, validation
+        ),
         observers=observers,
         log=partial(door.log_metrics, run),
         checkpoints=Checkpoints(door.store.disk, digest_value("run.v1", prepared.key)),

@@ -23,7 +23,7 @@ def to_raw(tensors: Mapping[str, Tensor]) -> dict[str, RawTensor]:
 
 
 def _raw(tensor: Tensor) -> RawTensor:
-    data = memoryview(tensor.reshape(-1).view(torch.uint8).numpy()) if tensor.numel() else b""
+    data = memoryview(tensor.reshape(-1).view(torch.uint8).numpy().data) if tensor.numel() else b""
     return RawTensor(_WORDS[tensor.dtype], tuple(tensor.shape), data)
 
 

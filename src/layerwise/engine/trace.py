@@ -96,5 +96,3 @@ def _kind(layers: dict[str, Any], path: str) -> str:
 def _in_order(graph: Graph, seen: dict[str, Value]) -> list[tuple[str, Value]]:
     position = {path: place for place, (path, _) in enumerate(graph.walk())}
     return sorted(seen.items(), key=lambda item: position.get(item[0], len(position)))
-
-

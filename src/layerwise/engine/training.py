@@ -64,7 +64,7 @@ class Training:
         3
         """
         hints = typing.get_type_hints(cls)
-        found = {}
+        found: dict[str, Any] = {}
         for key, value in settings.items():
             if key not in hints:
                 raise InvalidConfig(f"there is no training setting {shorten(str(key))}.{nearest(str(key), hints)}")

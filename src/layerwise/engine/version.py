@@ -69,8 +69,8 @@ class Version:
     @functools.cached_property
     def model(self) -> Model:
         """The description, as a Model."""
-        graph = Model.from_json(self.manifest.graph)
-        return graph if self.module_given is None else graph.with_module(self.module_given)
+        model = Model.from_json(self.manifest.graph)
+        return model if self.module_given is None else model.with_module(self.module_given)
 
     @functools.cached_property
     def states(self) -> dict[str, State]:
@@ -86,7 +86,9 @@ class Version:
         """The live part with the version's weights, on the CPU, in evaluation mode."""
         columns = {name: port_from_json(said) for name, said in self.manifest.data["columns"].items()}
         ports = shapes.check(self.model, columns, self.states)
-        network = build(self.model, ports)
+        # New weights are drawn only to be replaced: whoever opens a version finds torch's generator as it was.
+        with torch.random.fork_rng(devices=[]):
+            network = build(self.model, ports)
         neural = {path for path, _ in network.walk()}
         load_layer_states(network, {path: state for path, state in self.states.items() if path in neural})
         return Live(self.model, network.eval(), self.states, torch.device("cpu"))

@@ -53,6 +53,7 @@ _CURES = {
     "cannot start any token": "put the text in quotes",
     "',' or '": "a comma or a closing bracket is missing",
     "could not find expected ':'": "write KEY: VALUE",
+    "expected '<document start>'": "keys beside each other need the same indent, and a file holds one document",
     "expected <block end>": "keys beside each other need the same indent",
     "while scanning a quoted scalar": "a closing quote is missing",
 }

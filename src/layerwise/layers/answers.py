@@ -189,7 +189,7 @@ class Classes(AnswerKind):
 def _weight(label: object, weight: object) -> float:
     number = float(weight) if isinstance(weight, int | float) and not isinstance(weight, bool) else math.nan
     if not 0 <= number < math.inf:
-        raise InvalidLayer(f"the weight of {shorten(str(label))} is {weight!r}; expected a number, 0 or more")
+        raise InvalidLayer(f"the weight of {shorten(label)} is {shorten(weight)}; expected a number, 0 or more")
     return number
 
 

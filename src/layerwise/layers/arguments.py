@@ -67,7 +67,7 @@ def arguments_of(cls: type) -> Mapping[str, Argument]:
 
 @functools.lru_cache(maxsize=512)
 def _arguments(cls: type) -> Mapping[str, Argument]:
-    constructor: Any = cls.__init__
+    constructor: Any = cls.__init__  # type: ignore[misc]
     try:
         hints = typing.get_type_hints(constructor)
     except (NameError, TypeError, AttributeError):
@@ -95,10 +95,10 @@ def _json_hint(hint: Any) -> Any:
     if kind is tuple and inner and inner[-1] is not Ellipsis:
         parts = [_json_hint(part) for part in inner]
         return None if None in parts else tuple[tuple(parts)]  # type: ignore[misc]
-    if kind is not str and issubclass(kind, tuple | typing.Sequence | typing.AbstractSet):  # type: ignore[arg-type]
+    if kind is not str and issubclass(kind, tuple | typing.Sequence | typing.AbstractSet):
         part = int if kind is torch.Size else _json_hint(inner[0]) if inner else Any
         return None if part is None else tuple[part, ...]  # type: ignore[valid-type]
-    return Mapping[str, Any] if issubclass(kind, typing.Mapping) else None  # type: ignore[type-abstract]
+    return Mapping[str, Any] if issubclass(kind, typing.Mapping) else None
 
 
 def fit_options(cls: type[nn.Module], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def named(settings: Settings, what: str) -> tuple[str, dict[str, Any]]:
     options = {str(key): value for key, value in said.items()} if isinstance(said, Mapping) else {}
     name = options.pop("kind", None)
     if not isinstance(name, str):
-        raise InvalidConfig(f"the {what} is {shorten(repr(settings))}; expected a name, or a mapping with kind: NAME")
+        raise InvalidConfig(f"the {what} is {shorten(settings)}; expected a name, or a mapping with kind: NAME")
     return name, options
 
 
@@ -115,7 +115,7 @@ def fitted(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
     for key in options:
         if key not in hints:
             own = " (the run sets it itself)" if key in _HIDDEN else ""
-            raise InvalidConfig(f"{cls.__name__} has no option {shorten(str(key))}{own}.{nearest(str(key), hints)}")
+            raise InvalidConfig(f"{cls.__name__} has no option {shorten(key)}{own}.{nearest(str(key), hints)}")
     for key, parameter in inspect.signature(cls).parameters.items():
         if key in hints and key not in options and parameter.default is parameter.empty:
             raise InvalidConfig(f"{cls.__name__} needs the option {key!r}: {describe_type(hints[key])}")

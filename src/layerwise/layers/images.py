@@ -162,7 +162,7 @@ def _hold_channels(channels: int | None) -> None:
         raise InvalidShape(f"the pixels have {channels} channels; expected 1 (grey) or 3 (red, green, blue) in front")
 
 
-def _array(image: Pillow.Image) -> np.ndarray[Any, Any]:
+def _array(image: Pillow.Image) -> np.ndarray[Any, np.dtype[Any]]:
     pixels = np.asarray(image)
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
 

@@ -121,7 +121,7 @@ def _placed(values: Iterable[Plain]) -> dict[Plain, int]:
     return {value: place for place, value in enumerate(values)}
 
 
-def unseen(array: pa.Array, found: np.ndarray[Any, Any], known: Iterable[Plain], cure: str) -> InvalidData:
+def unseen(array: pa.Array, found: np.ndarray[Any, np.dtype[Any]], known: Iterable[Plain], cure: str) -> InvalidData:
     """Return the error for values that are not known: the first, how many, the nearest known one, the cure."""
     wrong = np.flatnonzero(found == UNSEEN)
     first = array[int(wrong[0])].as_py()

@@ -15,7 +15,7 @@ from layerwise.errors import InvalidData, InvalidShape
 from layerwise.graph.ports import Port
 from layerwise.layers.base import Padded, State, Value, as_tensor
 
-Numbers: TypeAlias = np.ndarray[Any, Any]
+Numbers: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 BLOCK = 1 << 20
 """How many numbers are summed at a time when a layer learns: 8 MiB of float64."""

@@ -42,7 +42,7 @@ def make_optimizer(settings: Settings, parameters: Iterable[Any], lr: float) -> 
     name, options = named(settings, "optimizer")
     cls = find(name, optimizers(), "optimizer")
     if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr < math.inf:
-        raise InvalidConfig(f"lr is {shorten(repr(lr))}; expected a number above 0, such as 0.001")
+        raise InvalidConfig(f"lr is {shorten(lr)}; expected a number above 0, such as 0.001")
     kept = list(parameters)
     if not kept:
         raise InvalidConfig("there is nothing to train: no layer has weights that are not frozen")

@@ -100,7 +100,7 @@ def make_schedule(
     cls = find(name, schedules(), "schedule")
     every = options.pop("every", "step" if cls.__name__ in _EVERY_STEP else "epoch")
     if every not in ("step", "epoch"):
-        raise InvalidConfig(f"the schedule's option 'every' is {shorten(repr(every))}; expected 'step' or 'epoch'")
+        raise InvalidConfig(f"the schedule's option 'every' is {shorten(every)}; expected 'step' or 'epoch'")
     if issubclass(cls, ReduceLROnPlateau) and every == "step":
         raise InvalidConfig("ReduceLROnPlateau looks at the validation rows, once an epoch; set every: epoch")
     moves = epochs if every == "epoch" else epochs * steps

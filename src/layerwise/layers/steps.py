@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from torch import nn
 
@@ -104,7 +104,7 @@ class Network(nn.Module):
         changed = observe(path, value)
         return value if changed is None else changed
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Network:
         """Switch to training, all but frozen layers: those go on as they answer."""
         super().train(mode)
         for module in self._frozen():
@@ -145,7 +145,7 @@ class WrappedNetwork(Network):
     def _module(self, name: str) -> nn.Module:
         return self.plain
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+    def _apply(self, fn: Any, recurse: bool = True) -> Network:
         # Moving to a device is the module's own affair: recurrent ones keep flat copies of their weights.
         self.plain._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
@@ -158,7 +158,7 @@ class WrappedNetwork(Network):
         """Load the module's own ``state_dict``."""
         return self.plain.load_state_dict(*args, **kwargs)
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Network:
         """Switch the module to training, all but its frozen parts."""
         self.training = mode
         self.plain.train(mode)

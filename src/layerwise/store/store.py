@@ -90,7 +90,8 @@ class Store:
 def _create(disk: Disk) -> None:
     disk.make_root()
     others = sorted(set(disk.list()) - _OURS)
-    if others and others != [CONFIG]:
+    # Looked for after the list: somebody who makes the repository now writes it before anything not of _OURS.
+    if others and not (disk.path / CONFIG).exists():
         raise InvalidFile(
             f"{disk.path} is not a repository and holds other things ({shorten(others[0])}); choose an empty folder"
         )
