@@ -36,9 +36,7 @@ def encode(value: Any) -> bytes:
         InvalidFile: a value that JSON cannot hold, NaN or infinity, or nesting deeper than ``MAX_DEPTH``.
     """
     _hold(value, depth=0, path="$")
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=dict
-    )
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=dict)
     try:
         return text.encode()
     except UnicodeEncodeError as error:
@@ -62,7 +60,9 @@ def _hold(value: Any, *, depth: int, path: str) -> None:
             raise InvalidFile(f"JSON has no {value}: found at {visible(path[:80])}")
     elif isinstance(value, int):
         if abs(value) >= 10**MAX_INTEGER_DIGITS:
-            raise InvalidFile(f"a whole number has more than {MAX_INTEGER_DIGITS} digits: found at {visible(path[:80])}")
+            raise InvalidFile(
+                f"a whole number has more than {MAX_INTEGER_DIGITS} digits: found at {visible(path[:80])}"
+            )
     elif value is not None and not isinstance(value, str):
         raise InvalidFile(f"JSON cannot hold {type(value).__name__} (at {visible(path[:80])})")
 

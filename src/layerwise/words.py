@@ -29,7 +29,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _PART = re.compile(r"[A-Za-z0-9_]+\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
-_ADDRESS = re.compile(r"(?P<model>[^@/:]+)(?:@(?P<version>[^@/:]+))?(?:/(?P<layer>[^@/:]+))?(?::(?P<visit>[1-9][0-9]{0,8}))?\Z")
+_ADDRESS = re.compile(
+    r"(?P<model>[^@/:]+)(?:@(?P<version>[^@/:]+))?(?:/(?P<layer>[^@/:]+))?(?::(?P<visit>[1-9][0-9]{0,8}))?\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,16 @@ import datetime
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import strategies as st
 
 from layerwise.data import Dataset
+from layerwise.store.store import Store
+from layerwise.words import Digest
 
+_FIRST, _LAST = datetime.datetime.fromisoformat("1900-01-01"), datetime.datetime.fromisoformat("2100-01-01")
 _floats = st.floats(allow_nan=False, width=64)
-_days = st.dates(datetime.date(1900, 1, 1), datetime.date(2100, 1, 1))
+_days = st.dates(_FIRST.date(), _LAST.date())
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
@@ -24,7 +28,7 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.string(): _texts,
     pa.binary(): st.binary(max_size=12),
     pa.date32(): _days,
-    pa.timestamp("us"): st.datetimes(datetime.datetime(1900, 1, 1), datetime.datetime(2100, 1, 1)),
+    pa.timestamp("us"): st.datetimes(_FIRST, _LAST),
     pa.list_(pa.int64()): st.lists(st.integers(-1000, 1000), max_size=4),
     pa.list_(pa.string()): st.lists(_texts, max_size=3),
 }
@@ -47,3 +51,16 @@ def ids(dataset: Dataset) -> list[str]:
     """The row ids of a dataset, in order."""
     found: list[str] = dataset.ids.to_pylist()
     return found
+
+
+def watch_reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The digests of the objects that are read from now on; the list fills as they are."""
+    read: list[str] = []
+    get = store.objects.get
+
+    def watched(objects: object, digest: Digest) -> memoryview:
+        read.append(digest)
+        return get(digest)
+
+    monkeypatch.setattr(type(store.objects), "get", watched)
+    return read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from layerwise.data.ids import ContentIds
 from layerwise.data.manifest import read_manifest
 from layerwise.errors import Conflict, Damaged, InvalidData, InvalidFile, InvalidName, NotFound, Unsupported
 from layerwise.store.store import Store
-from tests.data.tables import ids, tables
+from tests.data.tables import ids, tables, watch_reads
 
 PEOPLE = {"name": ["Ada", "Bo", "Cy"], "age": [36, 41, 7]}
 
@@ -118,7 +119,7 @@ def test_ids_are_stable_when_rows_are_added(store: Store, table: pa.Table, cut: 
 def test_batches_do_not_matter(store: Store, table: pa.Table, cuts: list[int]) -> None:
     add(store, "random", table)
     bounds = sorted({0, len(table), *(cut for cut in cuts if cut < len(table))})
-    parts = [table.slice(start, stop - start) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [table.slice(start, stop - start) for start, stop in pairwise(bounds)]
     assert not add(store, "random", pa.concat_tables(parts))
 
 
@@ -217,9 +218,7 @@ def test_slices_and_take_follow_the_order_asked_for(store: Store) -> None:
 
 def test_take_reads_only_the_blocks_touched(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = add(store, "noise", noise()).dataset
-    read: list[str] = []
-    get = store.objects.get
-    monkeypatch.setattr(type(store.objects), "get", lambda _, digest: read.append(digest) or get(digest))
+    read = watch_reads(store, monkeypatch)
     dataset.take([1, 3, 2])
     assert read == [dataset.manifest.blocks[0].object]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from layerwise.data import add, diff, open_dataset
 from layerwise.store.store import Store
-from tests.data.tables import ids
+from tests.data.tables import ids, watch_reads
 
 same_store = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
@@ -72,9 +72,7 @@ def test_blocks_in_both_are_never_read(store: Store, monkeypatch: pytest.MonkeyP
     now = add(store, "noise", table, key="id").dataset
     shared = {block.object for block in was.manifest.blocks} & {block.object for block in now.manifest.blocks}
     assert len(shared) > 2
-    read: list[str] = []
-    get = store.objects.get
-    monkeypatch.setattr(type(store.objects), "get", lambda _, digest: read.append(digest) or get(digest))
+    read = watch_reads(store, monkeypatch)
     found = diff(was, now)
     assert [row.id for row in found.changed] == ["20000"]
     assert found.changed[0].values == {"c3": (float(random[20_000, 3]), 7.0)}

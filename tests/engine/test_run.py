@@ -70,9 +70,9 @@ def test_the_loop_is_plain_torch_to_the_bit(repo: Repository, data: Dataset) -> 
     for epoch in range(1, 5):
         torch.manual_seed(derived(3, "epoch", epoch))
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(derived(3, "order", epoch)))
-        for chunk in torch.from_numpy(train)[order].split(32):
+        for chunk in torch.split(torch.from_numpy(train)[order], 32):
             optimizer.zero_grad()
-            functional.cross_entropy(scores(dropout(functional.relu(hidden(x[chunk])))), y[chunk]).backward()
+            functional.cross_entropy(scores(dropout(functional.relu(hidden(x[chunk])))), y[chunk]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     module = run.version.module()

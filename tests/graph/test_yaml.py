@@ -147,7 +147,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     return Graph("m", layers, data=data, train=draw(st.dictionaries(texts, values, max_size=3)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(graphs())
 def test_any_model_is_written_and_read_back_without_loss(graph: Graph) -> None:
     text = write(graph)
@@ -159,7 +159,7 @@ def test_any_model_is_written_and_read_back_without_loss(graph: Graph) -> None:
     assert all(line.isprintable() for line in text.splitlines())
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(graphs())
 def test_an_old_parser_reads_the_same_from_what_is_written(graph: Graph) -> None:
     # PyYAML reads YAML 1.1: editors and other tools do, too.

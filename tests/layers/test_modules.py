@@ -211,7 +211,7 @@ MISTAKES: tuple[tuple[str, dict[str, Any], Port | None, str], ...] = (
     ("Flatten", {"start_dim": 0}, VECTOR, "the first dimension must stay the batch"),
     ("TransformerEncoderLayer", {"nhead": 2}, Port("float32", (None, 8), padded=True), "use the kind `transformer`"),
     ("Conv2d", {"out_chanels": 8}, None, "there is no option 'out_chanels'. Did you mean 'out_channels'?"),
-    ("Conv2d", {"out_channels": 8.5, "kernel_size": 3}, None, "'out_channels' is '8.5'; expected a whole number"),
+    ("Conv2d", {"out_channels": 8.5, "kernel_size": 3}, None, "expected a whole number"),
     ("Conv2d", {"out_channels": 8}, None, "the option 'kernel_size' (a whole number or"),
     ("Conv2d", {**CONV, "padding_mode": "mirror"}, None, "'zeros'"),
     ("Linear", {"out_features": 2, "device": "cuda"}, None, "'device' is not a layer's to choose"),

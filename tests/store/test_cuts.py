@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ def rows(count: int, size: int, seed: int = 0) -> tuple[Numbers, Numbers]:
 
 
 def lengths(cuts: list[int], total: int) -> list[int]:
-    return np.diff([0, *cuts, total]).tolist()
+    return [end - start for start, end in pairwise([0, *cuts, total])]
 
 
 @given(st.lists(st.integers(0, 20_000), max_size=6), st.sampled_from([50, 700, 90_000, 5 << 20]))

@@ -235,6 +235,13 @@ def test_a_lock_is_had_when_its_holder_lets_go(disk: Noting) -> None:
     assert got
 
 
+def test_scratch_is_writable_and_has_no_name(disk: Noting, tmp_path: Path) -> None:
+    scratch = disk.scratch(100_000)
+    scratch[:5] = b"hello"
+    assert (len(scratch), scratch[:6]) == (100_000, b"hello\0")
+    assert os.listdir(tmp_path / "tmp") == []
+
+
 def test_a_users_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
     target = tmp_path / "Any name, even ünusual.json"
     write_file(target, [b"old"])

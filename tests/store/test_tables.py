@@ -1,4 +1,4 @@
-"""Blocks of rows: the same bytes for the same rows, whatever Arrow made of them before; no trust in what is read."""
+"""Blocks of rows: the same bytes for the same rows, whatever Arrow made of them before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from layerwise.store.tables import canonical, check_values, decode_block, encode
 
 
 def block_of(**columns: Any) -> bytes:
-    return encode_block(pa.record_batch(columns)).to_pybytes()
+    return bytes(encode_block(pa.record_batch(columns)))
 
 
 SAME = {

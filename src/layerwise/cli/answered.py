@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 
 from layerwise.cli import screen
-from layerwise.errors import InvalidFile, nearest
+from layerwise.errors import InvalidFile
 from layerwise.words import shorten
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ Writer = Callable[["pa.Table"], list[bytes]]
 def hold_out(out: Path) -> None:
     """Raise InvalidFile where answers cannot be written to ``out``, before anything is computed."""
     if out.suffix.lower() not in WRITERS:
-        cure = nearest(out.suffix, WRITERS)
-        raise InvalidFile(
-            f"--out {out}: the ending {shorten(out.suffix)} is not known; expected {', '.join(WRITERS)}.{cure}"
-        )
+        known = ", ".join(WRITERS)
+        raise InvalidFile(f"--out {out}: the ending {shorten(out.suffix)} is not known; expected one of {known}")
     if not out.absolute().parent.is_dir():
         raise InvalidFile(f"--out {out}: there is no folder {str(out.absolute().parent)!r}; make it first")
 

@@ -55,7 +55,7 @@ def every_kind() -> list[About]:
 
 
 def one_kind(name: str) -> About:
-    """Return the kind called ``name``: ``scale``, ``scale.v1``, ``torch.nn.Conv2d``, ``Conv2d`` or a class of one's own.
+    """Return the kind called ``name``: ``scale``, ``scale.v1``, ``torch.nn.Conv2d``, ``Conv2d`` or an own class.
 
     Raises:
         InvalidLayer: with the nearest name.

@@ -107,6 +107,6 @@ def _id(id: str, key: str | None) -> str:
 def _cell(value: Any) -> str:
     from layerwise.data.statistics import show
 
-    if hasattr(value, "shape") and getattr(value, "ndim", 0):
+    if getattr(value, "ndim", 0) > 0:
         return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
     return show(value)

@@ -20,7 +20,13 @@ MOST_COLUMNS = 50
 """Columns shown of a wide dataset; ``--json`` has all."""
 
 SAMPLE = 5
-"""Rows shown of a dataset."""
+"""Rows shown of a dataset, …"""
+
+SAMPLE_COLUMNS = 8
+"""… with at most this many of their values."""
+
+SAID = ("number", "parent", "key", "created", "actor", "message")
+"""What ``--json`` tells of a version beside its rows and columns."""
 
 app = typer.Typer(help="Keep rows as versions of datasets, and look at them.", no_args_is_help=True)
 
@@ -121,9 +127,7 @@ def show(context: typer.Context, version: Version, as_json: AsJson = False) -> N
         if as_json:
             types = {column["name"]: column["type"] for column in to_json(dataset.schema)}
             columns = {name: {"type": types[name], **found.to_json()} for name, found in manifest.statistics.items()}
-            about = {
-                name: getattr(manifest, name) for name in ("number", "parent", "key", "created", "actor", "message")
-            }
+            about = {name: getattr(manifest, name) for name in SAID}
             said = {"dataset": dataset.address, "digest": dataset.digest, "rows": len(dataset), **about}
             screen.print_json({**said, "columns": columns, "sample": sample})
             return
@@ -136,29 +140,26 @@ def _shown(dataset: Dataset, sample: list[dict[str, Any]]) -> list[RenderableTyp
     manifest = dataset.manifest
     key = f"key {manifest.key}" if manifest.key else "rows named by their content"
     about = f"made {screen.moment(manifest.created)} UTC by {manifest.actor}"
-    heads = drawing.HEADINGS
-    cells = drawing.table(manifest)[:MOST_COLUMNS]
+    heads, cells = drawing.HEADINGS, drawing.table(manifest)[:MOST_COLUMNS]
     # A column in which nothing stands says nothing: no missing values anywhere, no numbers.
-    used = [at for at in range(len(heads)) if heads[at] != "count" and any(row[at] not in ("", "0") for row in cells)]
+    used = [at for at, head in enumerate(heads) if head != "count" and any(row[at] not in ("", "0") for row in cells)]
     rows = [[screen.words(row[at], screen.NAME if at == 0 else "") for at in used] for row in cells]
-    more = len(manifest.schema) - len(rows)
-    shown = list(dataset.schema.names)[:8]
+    names = list(dataset.schema.names)[:SAMPLE_COLUMNS]
+    firsts = [[screen.words(at, screen.FAINT), *(row[name] for name in names)] for at, row in enumerate(sample)]
     return [
         screen.line((dataset.address, screen.HEAD), f"  {screen.plural(len(dataset), 'row')}, {key}"),
         screen.line((f"{about}{f': {manifest.message}' if manifest.message else ''}", screen.FAINT)),
         "",
         screen.columns(*(heads[at] for at in used), rows=rows, right=("missing", "distinct"), wide=heads[used[-1]]),
-        *([screen.line((f"… and {more:,} more columns (--json has all)", screen.FAINT))] if more else []),
+        *_more(len(manifest.schema) - len(rows), "column"),
         "",
-        screen.columns(
-            "row", *shown, rows=[[str(at), *(row[name] for name in shown)] for at, row in enumerate(sample)]
-        ),
-        *(
-            [screen.line((f"… {len(dataset) - len(sample):,} more rows", screen.FAINT))]
-            if len(dataset) > len(sample)
-            else []
-        ),
+        screen.columns("row", *names, rows=firsts, wide=names[-1]),
+        *_more(len(dataset) - len(sample), "row"),
     ]
+
+
+def _more(count: int, one: str) -> list[RenderableType]:
+    return [screen.line((f"… and {count:,} more {one}{'' if count == 1 else 's'}", screen.FAINT))] if count > 0 else []
 
 
 def _first(dataset: Dataset) -> list[Any]:
@@ -167,7 +168,7 @@ def _first(dataset: Dataset) -> list[Any]:
 
 def _value(value: Any) -> Any:
     # A tensor by its shape: its numbers would fill the screen.
-    if hasattr(value, "shape") and getattr(value, "ndim", 0):
+    if getattr(value, "ndim", 0) > 0:
         return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
     if isinstance(value, str):
         return value if len(value) <= 200 else f"{value[:199]}…"

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from layerwise.cli import screen
 from layerwise.cli.options import AsJson, Code
 
 if TYPE_CHECKING:
-    from layerwise.cli.catalogue import About
+    from layerwise.cli.catalogue import About, Option
 
 ROLES = {
     "data": "Data layers run on rows, before anything learns by gradient",
@@ -73,13 +74,18 @@ def _described(about: About) -> Iterator[RenderableType]:
     yield screen.line((about.title, screen.HEAD), (f"  {about.role}", screen.FAINT))
     yield about.does
     yield ""
-    if not about.options:
-        yield "It takes no options."
-    else:
-        rows = [[screen.words(option.name, screen.NAME), option.type, option.default or screen.words("required", "yellow"), option.meaning]
-                for option in about.options]  # fmt: skip
+    if about.options:
+        # Torch's own options have no meanings here: its own documentation has.
         heads = ["option", "type", "default", "meaning"][: 4 if any(option.meaning for option in about.options) else 3]
-        yield screen.columns(*heads, rows=[row[: len(heads)] for row in rows], wide=heads[-1])
+        rows = [_option(option)[: len(heads)] for option in about.options]
+        yield screen.columns(*heads, rows=rows, wide=heads[-1])
+    else:
+        yield "It takes no options."
     yield ""
     given = ", ".join(f"{option.name}: …" for option in about.options if not option.default)
     yield screen.line(("In a file: ", screen.FAINT), f"NAME: {{kind: {about.name}{', ' if given else ''}{given}}}")
+
+
+def _option(option: Option) -> list[str | Text]:
+    default = option.default or screen.words("required", "yellow")
+    return [screen.words(option.name, screen.NAME), option.type, default, option.meaning]

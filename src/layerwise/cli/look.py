@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +29,7 @@ def list_models(context: typer.Context, as_json: AsJson = False) -> None:
     elif not found:
         screen.show("No models yet. Train one: layerwise train FILE.yaml")
     else:
-        _print(found, "aliases", names=lambda row: [f"{alias} → @{at}" for alias, at in row["aliases"].items()])
+        _print(found, "aliases", names=_all_names)
 
 
 def log(context: typer.Context, name: ModelName, as_json: AsJson = False) -> None:
@@ -39,8 +39,7 @@ def log(context: typer.Context, name: ModelName, as_json: AsJson = False) -> Non
     if as_json:
         screen.print_json({"model": name, "versions": found})
     else:
-        names = lambda row: [alias for alias, at in row["aliases"].items() if at == row["number"]]  # noqa: E731
-        _print(found, "aliases", "from", "run", names=names)
+        _print(found, "aliases", "from", "run", names=_own_names)
 
 
 def _described(repo: Repository, entry: Entry) -> dict[str, Any]:
@@ -59,8 +58,16 @@ def data_address(manifest: Manifest) -> str | None:
     return f"{data['name']}@{data['number']}" if "name" in data and "number" in data else None
 
 
-def _print(found: list[dict[str, Any]], *more: str, names: Any) -> None:
-    cells = {
+def _own_names(row: dict[str, Any]) -> list[str]:
+    return [alias for alias, at in row["aliases"].items() if at == row["number"]]
+
+
+def _all_names(row: dict[str, Any]) -> list[str]:
+    return [f"{alias} → @{at}" for alias, at in row["aliases"].items()]
+
+
+def _print(found: list[dict[str, Any]], *more: str, names: Callable[[dict[str, Any]], list[str]]) -> None:
+    cells: dict[str, Callable[[dict[str, Any]], Any]] = {
         "version": lambda row: screen.words(row["address"], screen.NAME),
         "metrics": lambda row: headline(row["metrics"]),
         "aliases": lambda row: ", ".join(names(row)),

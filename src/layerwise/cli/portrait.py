@@ -20,7 +20,10 @@ COLOURS = {"data": "cyan", "neural": "magenta", "answer": "yellow"}
 OPTIONS_ROOM = 24
 """Below this many columns, options are left out of the table."""
 
-Cell = str | Text
+ALWAYS = ("epochs", "batch", "optimizer", "lr", "seed")
+WHERE_SAID = ("schedule", "clip", "monitor", "patience", "sampling")
+"""Training settings that are shown: always, and where they were said."""
+
 TORCH = "torch.nn."
 
 
@@ -74,10 +77,8 @@ def _layers(found: Anatomy, width: int) -> RenderableType:
     }
     table = {head: [cell(row) for row in found.rows] for head, cell in cells.items()}
     table = {head: column for head, column in table.items() if any(str(cell) for cell in column)}
-    taken = sum(
-        max(len(str(cell)) for cell in [head, *column]) + 3 for head, column in table.items() if head != "options"
-    )
-    if width - taken < OPTIONS_ROOM:
+    widths = {head: max(len(str(cell)) for cell in [head, *column]) + 2 for head, column in table.items()}
+    if width - sum(widths.values()) + widths.get("options", 0) < OPTIONS_ROOM:
         table.pop("options", None)
     wide = "options" if "options" in table else "gives"
     rows = zip(*table.values(), strict=True)
@@ -117,15 +118,11 @@ def _facts(found: Anatomy, version: Version) -> Iterator[tuple[str, object]]:
 def _training(training: Mapping[str, Any]) -> str:
     from layerwise.graph.scalars import write_flow
 
-    always = ("epochs", "batch", "optimizer", "lr", "seed")
-    said = {name: training[name] for name in always if name in training}
-    said |= {
-        name: value for name, value in training.items() if name in ("schedule", "clip", "monitor", "patience") and value
-    }
+    said = {name: training[name] for name in ALWAYS if name in training}
+    said |= {name: training[name] for name in WHERE_SAID if training.get(name)}
     split = {name: value for name, value in training.get("split", {}).items() if value is not None}
-    return ", ".join(
-        f"{name} {write_flow(value)}" for name, value in {**said, **({"split": split} if split else {})}.items()
-    )
+    said |= {"split": split} if split else {}
+    return ", ".join(f"{name} {write_flow(value)}" for name, value in said.items())
 
 
 def _environment(environment: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a run shows while it runs: a bar and a growing table on a terminal, one line an epoch elsewhere. All on stderr."""
+"""What a run shows on stderr while it runs: a bar and a growing table on a terminal, one line an epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -139,16 +139,10 @@ class Bar:
             self.names = fitting(event.metrics, self.console.width)
             for head in heads(self.names):
                 self.progress.print(head)
-        widths = [width(name) for name in self.names]
-        cells = [
-            screen.number(event.metrics.get(name)).rjust(size) for name, size in zip(self.names, widths, strict=True)
-        ]
+        cells = [screen.number(event.metrics.get(name)).rjust(width(name)) for name in self.names]
         text = f"{event.epoch:>5}  {'  '.join(cells)}  {screen.duration(event.seconds):>7}"
-        self.progress.print(
-            Text.assemble(
-                (text, "" if event.best else screen.FAINT), ("  best so far", screen.GOOD) if event.best else ""
-            )
-        )
+        best = ("  best so far", screen.GOOD) if event.best else ""
+        self.progress.print(Text.assemble((text, "" if event.best else screen.FAINT), best))
 
 
 def width(name: str) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -83,10 +83,14 @@ def columns(*heads: str, rows: Iterable[Sequence[object]], right: Iterable[str] 
         right: the columns of numbers.
         wide: the column that gives way where the screen is narrow, by wrapping.
     """
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style=HEAD, border_style=FAINT)
+    table = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style=HEAD,
+        border_style=FAINT,
+    )  # fmt: skip
     for head in heads:
-        narrow = {"no_wrap": False, "overflow": "fold", "ratio": None} if head == wide else {"no_wrap": True}
-        table.add_column(words(head), justify="right" if head in right else "left", **narrow)  # type: ignore[arg-type]
+        gives = head == wide
+        justify: JustifyMethod = "right" if head in right else "left"
+        table.add_column(words(head), justify=justify, no_wrap=not gives, overflow="fold" if gives else "ellipsis")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else words("" if cell is None else cell) for cell in row))
     return table
@@ -152,7 +156,7 @@ def print_json(value: Any) -> None:
 
 
 def print_raw(text: str) -> None:
-    """Print the text of a file as it is, for another program; what would act on a terminal was escaped by its writer."""
+    """Print the text of a file as it is, for another program; its writer has escaped what would act on a terminal."""
     paper().file.write(text if text.endswith("\n") else f"{text}\n")
 
 

@@ -155,17 +155,21 @@ def export(
 
         found = exporting.export(opened, folder, force=force)
     if as_json:
-        screen.print_json(
-            {"version": found.version, "folder": str(folder), "files": found.files, "tensors": found.tensors}
-        )
+        counts = {"files": found.files, "tensors": found.tensors}
+        screen.print_json({"version": found.version, "folder": str(folder), **counts})
         return
     said = {
-        exporting.WEIGHTS: "the weights, for module.load_state_dict(safetensors.torch.load_file(…))",
+        exporting.WEIGHTS: "the weights: module.load_state_dict(safetensors.torch.load_file(…))",
         exporting.STATE: "what data and answer layers have learned, as layer/tensor",
         exporting.DESCRIPTION: "the model, for layerwise train",
     }
-    rows = [[screen.words(str(folder / name), screen.NAME), screen.size(size), screen.number(found.tensors.get(name)), said[name]]
-            for name, size in found.files.items()]  # fmt: skip
+    rows = [
+        [screen.words(name, screen.NAME), screen.size(size), screen.number(found.tensors.get(name)), said[name]]
+        for name, size in found.files.items()
+    ]
+    heads = ("file", "size", "tensors", "what it is")
     screen.show(
-        screen.columns("file", "size", "tensors", "what it is", rows=rows, right=["size", "tensors"], wide="what it is")
+        screen.line((found.version, screen.HEAD), " is now in ", (str(folder), screen.NAME)),
+        "",
+        screen.columns(*heads, rows=rows, right=["size", "tensors"], wide="what it is"),
     )

@@ -124,7 +124,7 @@ def _gaps(array: Array) -> Array | None:
     """Return which rows of a masked array are missing, shape [rows]; None for an array without a mask."""
     if not isinstance(array, np.ma.MaskedArray):
         return None
-    gaps: Array = np.asarray(np.ma.getmaskarray(array)).reshape(len(array), -1).any(axis=1)
+    gaps: Array = np.asarray(np.ma.getmaskarray(array), dtype=np.bool_).reshape(len(array), -1).any(axis=1)
     return gaps
 
 

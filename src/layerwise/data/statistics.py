@@ -22,6 +22,7 @@ from blake3 import blake3
 
 from layerwise.data.schema import is_tensor, type_text
 from layerwise.errors import InvalidFile
+from layerwise.store.tables import canonical, fixed_words
 from layerwise.words import shorten
 
 MAX_DISTINCT = 10_000
@@ -43,8 +44,8 @@ class ColumnStatistics:
 
     ``count`` values are there and ``missing`` are not (missing or NaN). ``distinct`` is exact, unless
     ``distinct_exact`` is false: then there are more than it says; None where values are not told apart
-    (bytes, lists, tensors). ``min``, ``max``, ``mean`` and ``spread`` (standard deviation) are of numbers, and
-    of the items of tensors; dates and times have ``min`` and ``max`` as text. ``length`` is the least and the
+    (bytes, lists, tensors). ``min``, ``max``, ``mean`` and ``spread`` (standard deviation) are of numbers,
+    and of the items of tensors; dates and times have ``min`` and ``max`` as text. ``length`` is the least and the
     most of text, bytes and lists.
     """
 
@@ -118,7 +119,7 @@ class Gathering:
         self._type = data_type
         self._count = self._missing = 0
         self._moments = _Moments() if _is_measured(data_type) else None
-        self._tally = _Tally() if not is_tensor(data_type) and _is_told_apart(data_type) else None
+        self._tally = _tally(data_type)
         self._range: tuple[Any, Any] | None = None
         self._length: tuple[int, int] | None = None
         self._examples: list[str] = []
@@ -156,15 +157,18 @@ class Gathering:
             found = dataclasses.replace(found, min=str(self._range[0]), max=str(self._range[1]))
         if self._moments is not None:
             found = dataclasses.replace(found, **self._moments.result())
-        return found if self._tally is None else dataclasses.replace(found, **self._tally.result(self._type))
+        return found if self._tally is None else dataclasses.replace(found, **self._tally.result())
 
 
 def _is_measured(data_type: pa.DataType) -> bool:
     return bool(is_tensor(data_type) or pa.types.is_integer(data_type) or pa.types.is_floating(data_type))
 
 
-def _is_told_apart(data_type: pa.DataType) -> bool:
-    return not (pa.types.is_binary(data_type) or pa.types.is_nested(data_type))
+def _tally(data_type: pa.DataType) -> _Tally | _Distinct | None:
+    if is_tensor(data_type) or pa.types.is_binary(data_type) or pa.types.is_nested(data_type):
+        return None
+    named = pa.types.is_string(data_type) or pa.types.is_boolean(data_type)
+    return _Tally() if named else _Distinct()
 
 
 def _there(array: pa.Array) -> pa.Array:
@@ -239,35 +243,48 @@ class _Moments:
         }
 
 
-class _Tally:
-    """How often each value comes, until there are too many different ones."""
+class _Distinct:
+    """How many different numbers, dates or times come, until there are too many."""
 
     def __init__(self) -> None:
-        self._counts: Counter[Any] = Counter()
-        self._full = False
+        # None once there are too many; a sorted array, as a Python object for each number would fill the memory.
+        self._values: Numbers | None = np.empty(0)
 
     def add(self, array: pa.Array) -> None:
-        if self._full:
+        if self._values is None:
+            return
+        words = np.unique(fixed_words(canonical(array)))
+        known = np.union1d(self._values, words) if self._values.size else words
+        self._values = None if len(known) > MAX_DISTINCT else known
+
+    def result(self) -> dict[str, Any]:
+        if self._values is None:
+            return {"distinct": MAX_DISTINCT, "distinct_exact": False}
+        return {"distinct": len(self._values)}
+
+
+class _Tally:
+    """How often each text comes, or true and false, until there are too many different ones."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[Any] | None = Counter()
+
+    def add(self, array: pa.Array) -> None:
+        if self._counts is None:
             return
         found = pc.value_counts(array)
-        if len(found) > MAX_DISTINCT:
-            self._full = True
-            return
-        values, counts = found.field("values").to_pylist(), found.field("counts").to_pylist()
-        for value, count in zip(values, counts, strict=True):
-            self._counts[_short(value)] += count
-        if len(self._counts) > MAX_DISTINCT:
-            self._full = True
-            self._counts.clear()
+        for value, count in zip(found.field("values"), found.field("counts").to_pylist(), strict=True):
+            self._counts[_short(value.as_py())] += count
+            if len(self._counts) > MAX_DISTINCT:
+                self._counts = None
+                return
 
-    def result(self, data_type: pa.DataType) -> dict[str, Any]:
-        if self._full:
+    def result(self) -> dict[str, Any]:
+        if self._counts is None:
             return {"distinct": MAX_DISTINCT, "distinct_exact": False}
-        top: list[tuple[str, int]] = []
-        if pa.types.is_string(data_type) or pa.types.is_boolean(data_type):
-            ordered = sorted(self._counts.items(), key=lambda pair: (-pair[1], str(pair[0])))
-            top = [(show(value), count) for value, count in ordered if not isinstance(value, bytes)][:_TOP]
-        return {"distinct": len(self._counts), "top": tuple(top)}
+        ordered = sorted(self._counts.items(), key=lambda pair: (-pair[1], str(pair[0])))
+        top = tuple((show(value), count) for value, count in ordered if not isinstance(value, bytes))
+        return {"distinct": len(self._counts), "top": top[:_TOP]}
 
 
 def _short(value: Any) -> Any:

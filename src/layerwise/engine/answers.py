@@ -56,7 +56,8 @@ class Answers:
     def _repr_html_(self) -> str:
         head, *rows = [[escape(text) for text in row] for row in self.cells]
         body = "".join(f"<tr>{''.join(f'<td>{text}</td>' for text in row)}</tr>" for row in rows)
-        return f"<table><thead><tr>{''.join(f'<th>{text}</th>' for text in head)}</tr></thead><tbody>{body}</tbody></table>"
+        names = "".join(f"<th>{text}</th>" for text in head)
+        return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def cell(value: Any) -> str:

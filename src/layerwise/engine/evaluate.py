@@ -15,11 +15,9 @@ from layerwise.graph.layer import at_layer
 from layerwise.layers.base import AnswerKind, Padded, State, Value, as_tensor
 from layerwise.layers.network import Network
 
-CANONICAL = 128
-"""Rows a batch when nothing learns. One size for all makes a row's bits the same wherever it is computed."""
-
-SMALLEST = 8
-"""A batch of fewer rows is filled up to this: torch's kernels for one or two rows add up in another order."""
+CANONICAL = 32
+"""Rows a batch when nothing learns, always. Torch's kernels add up in another order for another size, so one size for
+all makes a row's bits the same wherever it is computed; a smaller batch is filled up."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +63,9 @@ def moved(value: Value, device: torch.device) -> Value:
 
 
 def batches(rows: Tensor) -> Iterator[Tensor]:
-    """Yield row positions in batches of one size; a last one that is very small is filled up with its last row."""
+    """Yield row positions in batches of one size; the last one is filled up with its last row."""
     for chunk in torch.split(rows, CANONICAL):
-        filler = chunk[-1:].expand(max(0, SMALLEST - len(chunk)))
+        filler = chunk[-1:].expand(CANONICAL - len(chunk))
         yield torch.cat([chunk, filler]) if len(filler) else chunk
 
 

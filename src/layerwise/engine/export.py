@@ -65,7 +65,7 @@ def export(version: Version, folder: str | os.PathLike[str], *, force: bool = Fa
     neural = {path for path, _ in network.walk()}
     weights = dict(version.module().state_dict())
     state = named({path: found for path, found in version.states.items() if path not in neural})
-    chunks = {
+    chunks: dict[str, list[Buffer]] = {
         WEIGHTS: _framed(weights, version, format="pt"),
         STATE: _framed(state, version),
         DESCRIPTION: [version.model.to_yaml().encode()],

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import torch
+from torch import Tensor
 
 from layerwise.data.dataset import Dataset
 from layerwise.errors import InvalidData, LayerwiseError, nearest
@@ -157,9 +159,22 @@ def fit(rows: Rows) -> dict[str, State]:
     return states
 
 
-def ready(value: Value, name: str) -> Value:
-    """Return a value as what enters the neural part: a tensor, or a padded one."""
-    if isinstance(value, pa.Array):
-        with at_layer(name):
-            return as_tensor(value)
-    return value
+def ready(graph: Graph, name: str, value: Value) -> Value:
+    """Return what leaves a data layer as what enters the live part: a tensor or a padded one, of finite numbers.
+
+    Raises:
+        InvalidData: a missing value, NaN or infinity, naming the layer.
+    """
+    with at_layer(name, graph.by_name[name].kind):
+        usable = as_tensor(value) if isinstance(value, pa.Array) else value
+        _hold_finite(as_tensor(usable))
+        return usable
+
+
+def _hold_finite(tensor: Tensor) -> None:
+    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        bad = int((~torch.isfinite(tensor)).sum())
+        raise InvalidData(
+            f"{bad:,} of the {tensor.numel():,} values that leave it are missing, NaN or infinite, and what follows "
+            f"cannot take them; put a `fill` layer before it (for missing values), or a `clip`"
+        )

@@ -149,7 +149,7 @@ def train(
         except BaseException:
             door.finish_run(run, "failed", None)
             raise
-        version, metrics = _commit(door, prepared, run, outcome, environment, message)
+        version = _commit(door, prepared, run, outcome, environment, message)
     seconds = time.perf_counter() - started
     for observer in observers:
         observer(RunEnded(outcome.how, outcome.best, seconds))
@@ -233,12 +233,11 @@ def _loop(door: Repository, prepared: Prepared, run: str, observers: Sequence[Ob
 
 def _commit(
     door: Repository, prepared: Prepared, run: str, outcome: Outcome, environment: Environment, message: str
-) -> tuple[Version, Mapping[str, float]]:
+) -> Version:
     answer, state = prepared.truth.kind, prepared.truth.state
     metrics = dict(outcome.metrics)
-    for split in ("test",):
-        found = measure(prepared.live, answer, state, prepared.settled, prepared.rows(split))
-        metrics.update({f"{split}/{name}": value for name, value in found.items()})
+    tested = measure(prepared.live, answer, state, prepared.settled, prepared.rows("test"))
+    metrics.update({f"test/{name}": value for name, value in tested.items()})
     made = now()
 
     def manifest(number: int, parent: int | None) -> Manifest:
@@ -252,7 +251,7 @@ def _commit(
     entry = door.commit(manifest, _layers(prepared), extras)
     door.finish_run(run, "stopped" if outcome.how == "stopped" else "done", entry.number)
     outcome.checkpoints.clear()
-    return Version(door, entry, door.manifest(entry)), metrics
+    return Version(door, entry, door.manifest(entry))
 
 
 def _data(prepared: Prepared) -> dict[str, Any]:

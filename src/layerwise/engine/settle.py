@@ -108,9 +108,7 @@ def settle(rows: Rows, states: Mapping[str, State], truth: AnswerKind, state: St
     for values in rows.stream(states, wanted) if wanted else ():
         for name, value in values.items():
             with at_layer(name, rows.graph.by_name[name].kind):
-                usable = ready(value, name)
-                _hold_finite(usable)
-                filling[name].add(usable)
+                filling[name].add(ready(rows.graph, name, value))
     targets = Filling(count, disk)
     for found in encoded(rows, truth, state):
         targets.add(found)
@@ -140,14 +138,3 @@ def _targets(table: pa.Table, names: Sequence[str]) -> tuple[pa.Array, ...]:
 def _tensor(value: Value) -> Tensor:
     assert isinstance(value, Tensor)
     return value
-
-
-def _hold_finite(value: Value) -> None:
-    tensor = value.values if isinstance(value, Padded) else value
-    if isinstance(tensor, Tensor) and tensor.is_floating_point():
-        bad = int((~torch.isfinite(tensor)).sum())
-        if bad:
-            raise InvalidData(
-                f"{bad:,} values that leave it are NaN or infinite, and a neural layer cannot take them; "
-                f"put a `fill` layer before it (missing values), or a `clip`"
-            )

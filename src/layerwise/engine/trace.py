@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 
 from layerwise.engine.answers import Answers, cell
-from layerwise.engine.evaluate import SMALLEST, Live
+from layerwise.engine.evaluate import CANONICAL, Live
 from layerwise.engine.rows import ready, run_data
 from layerwise.engine.settle import index, settled_layers
 from layerwise.graph.graph import Graph
@@ -68,7 +68,7 @@ def follow(version: str, live: Live, table: pa.Table, answer: AnswerKind, state:
     data = run_data(graph, table, live.states, names)
     last = torch.tensor([table.num_rows - 1])
     seen: dict[str, Value] = {name: _one(value, last) for name, value in data.items()}
-    settled = {name: index(ready(data[name], name), last.expand(SMALLEST)) for name in settled_layers(graph)}
+    settled = {name: index(ready(graph, name, data[name]), last.expand(CANONICAL)) for name in settled_layers(graph)}
     outputs = _observed(live, settled, seen)
     layers = dict(graph.walk())
     passages = tuple(Passage(path, _kind(layers, path), value) for path, value in _in_order(graph, seen))

@@ -29,7 +29,7 @@ class Training:
         clip: largest norm of all gradients together; larger ones are scaled down to it.
         seed: from which every draw follows: weights, order of rows, dropout, augmentation.
         split: which rows train, validate and test.
-        monitor: the metric on the validation rows that decides which epoch is best; the answer's own choice if not given.
+        monitor: the metric on the validation rows that decides which epoch is best; the answer's own if not given.
         patience: epochs without a better one after which training stops early.
         keep: the weights that the version gets: of the best epoch, or of the last.
         sampling: ``balanced`` draws every class equally often.

@@ -126,7 +126,10 @@ class Version:
 
     def _outputs(self, table: pa.Table) -> Tensor:
         wanted = settled_layers(self.model)
-        values = {name: ready(value, name) for name, value in run_data(self.model, table, self.states, wanted).items()}
+        values = {
+            name: ready(self.model, name, value)
+            for name, value in run_data(self.model, table, self.states, wanted).items()
+        }
         return self.live.outputs(values, torch.arange(table.num_rows))
 
     def predict(self, rows: Any) -> Answers:
@@ -168,7 +171,7 @@ class Version:
         wanted = settled_layers(self.model)
         outputs = []
         for values in rows.stream(self.states, wanted):
-            usable: dict[str, Value] = {name: ready(value, name) for name, value in values.items()}
+            usable: dict[str, Value] = {name: ready(self.model, name, value) for name, value in values.items()}
             outputs.append(self.live.outputs(usable, torch.arange(rows_of(next(iter(usable.values()))))))
         truth = torch.cat(encoded(rows, self.answer, self.answer_state))
         return score(self.model, self.answer, self.answer_state, torch.cat(outputs), truth)

@@ -102,7 +102,9 @@ class Graph:
         sorted keys must carry it: see ``to_json``.
         """
         if not isinstance(description, Mapping):
-            raise InvalidGraph(f"a model is a mapping with the keys {', '.join(KEYS)}; found {type(description).__name__}")
+            raise InvalidGraph(
+                f"a model is a mapping with the keys {', '.join(KEYS)}; found {type(description).__name__}"
+            )
         for key in description:
             if key not in KEYS:
                 raise InvalidGraph(f"a model has no key {shorten(str(key))}.{nearest(str(key), KEYS)}")
@@ -227,4 +229,6 @@ def hold_roles(graph: Graph) -> None:
                     raise InvalidGraph(f"a data layer cannot take the neural layer {source!r}; put it before")
     answers = [name for name, role in roles.items() if role == "answer"]
     if len(answers) > 1:
-        raise InvalidGraph(f"the model {graph.name!r} has {len(answers)} answer layers ({', '.join(answers)}); keep one")
+        raise InvalidGraph(
+            f"the model {graph.name!r} has {len(answers)} answer layers ({', '.join(answers)}); keep one"
+        )

@@ -148,7 +148,9 @@ def register(name: str, version: int = 1) -> Callable[[type[K]], type[K]]:
         versions = _kinds.setdefault(name, {})
         taken = versions.get(version)
         if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise InvalidLayer(f"the kind {name}.v{version} is {taken.__qualname__} already; use another name or version")
+            raise InvalidLayer(
+                f"the kind {name}.v{version} is {taken.__qualname__} already; use another name or version"
+            )
         cls.name, cls.version = name, version
         versions[version] = cls
         return cls
@@ -178,7 +180,9 @@ def load() -> None:
             point.load()
         except Exception as error:
             _loaded = False
-            raise InvalidLayer(f"the kinds of {point.value!r} (entry point {point.name!r}) do not load: {error}") from error
+            raise InvalidLayer(
+                f"the kinds of {point.value!r} (entry point {point.name!r}) do not load: {error}"
+            ) from error
 
 
 def registered() -> dict[str, type[Kind]]:

@@ -18,7 +18,6 @@ class Port:
         shape: the shape of one row, without the batch; ``None`` in it is a size that is learned from the data.
         padded: the first dimension is a sequence, and every row carries its true length.
         size: how many different whole numbers there can be (categories, a vocabulary); None where unknown.
-        numeric: whether the values are in a tensor, ready for a neural layer.
     """
 
     dtype: str
@@ -28,6 +27,7 @@ class Port:
 
     @property
     def numeric(self) -> bool:
+        """Whether the values are in a tensor, ready for a neural layer."""
         return self.dtype in NUMBERS
 
     def __str__(self) -> str:
@@ -37,7 +37,5 @@ class Port:
         return text if self.size is None else f"{text} of {self.size} values"
 
 
-NUMBERS = frozenset(
-    {"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"}
-)
+NUMBERS = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"})
 """The dtypes that a tensor holds."""

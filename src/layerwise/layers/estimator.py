@@ -83,13 +83,7 @@ class Estimator(DataKind):
         return cls(**settings)
 
     def _method(self, made: Any) -> str:
-        from sklearn.utils import get_tags
-
-        if get_tags(made).target_tags.required:
-            raise InvalidLayer(
-                f"{self.estimator} learns from a target, and where a model answers there is none; take neural layers and "
-                f"an answer layer, or an estimator that learns without one"
-            )
+        _hold_no_target(self.estimator, made)
         have = [name for name in METHODS if hasattr(made, name)]
         if not have or (self.method is not None and self.method not in have):
             raise InvalidLayer(
@@ -169,16 +163,17 @@ def estimator(made: Any, *, method: Literal["transform", "score_samples", "predi
     """
     names = {cls: name for name, cls in _classes().items()}
     if type(made) not in names:
+        _hold_no_target(type(made).__name__, made)
         raise InvalidLayer(
-            f"{shorten(type(made).__name__)} is no estimator that can be a layer; expected an object of a class such as "
-            f"sklearn.decomposition.PCA or sklearn.preprocessing.PowerTransformer"
+            f"{shorten(type(made).__name__)} is no estimator that can be a layer; expected an object of a class "
+            f"such as sklearn.decomposition.PCA or sklearn.preprocessing.PowerTransformer"
         )
     defaults = type(made)().get_params(deep=False)
     settings: dict[str, Any] = {}
     for name, value in made.get_params(deep=False).items():
         plain = value.item() if isinstance(value, np.generic) else value
         plain = 0 if name == "random_state" and plain is None else plain
-        if type(plain) is not type(defaults[name]) or plain != defaults[name]:
+        if repr(plain) != repr(defaults[name]):
             settings[name] = list(plain) if isinstance(plain, tuple) else plain
     _hold_settings(settings)
     return Estimator(names[type(made)], settings or None, method)
@@ -218,8 +213,8 @@ def _classes() -> dict[str, type]:
     return {
         f"{module.__name__}.{name}": cls
         for module in modules
-        for name in module.__all__
-        if isinstance(cls := getattr(module, name), type) and issubclass(cls, BaseEstimator)
+        for name, cls in vars(module).items()
+        if isinstance(cls, type) and issubclass(cls, BaseEstimator) and cls.__module__.startswith(module.__name__)
     }
 
 
@@ -236,6 +231,16 @@ def _matrix(values: tuple[Value, ...]) -> Numbers:
         if isinstance(value, tuple) or part.dim() > 2:
             raise InvalidShape(f"an input is of shape {['batch', *part.shape[1:]]}; it takes scalars and vectors")
     return torch.cat([part if part.dim() == 2 else part[:, None] for part in parts], dim=1).numpy()
+
+
+def _hold_no_target(name: str, made: Any) -> None:
+    from sklearn.utils import get_tags
+
+    if hasattr(made, "__sklearn_tags__") and get_tags(made).target_tags.required:
+        raise InvalidLayer(
+            f"{name} learns from a target, and where a model answers there is none; take neural layers and an answer "
+            f"layer, or an estimator that learns without one"
+        )
 
 
 def _hold_present(made: Any, rows: Numbers) -> None:

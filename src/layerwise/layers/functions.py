@@ -106,8 +106,8 @@ class Function(DataKind):
         if found is None or rows_of(found) != rows_of(inputs[0]):
             what = f"{type(result).__name__}" if found is None else f"{rows_of(found):,} rows"
             raise InvalidData(
-                f"the function {self.function} returned {what} for {rows_of(inputs[0]):,} rows; expected a NumPy, torch "
-                f"or Arrow array with one row for each"
+                f"the function {self.function} returned {what} for {rows_of(inputs[0]):,} rows; expected a NumPy, "
+                f"torch or Arrow array with one row for each"
             )
         return found
 

@@ -93,10 +93,7 @@ class Image(DataKind):
             return {}
         for (value,) in batches:
             if len(value):
-                found = (
-                    tuple(value.shape[-2:]) if isinstance(value, Tensor) else _opened(value[0].as_py(), 0).size[::-1]
-                )
-                return {"size": torch.tensor(found, dtype=torch.int64)}
+                return {"size": torch.tensor(_first_size(value), dtype=torch.int64)}
         raise no_rows()
 
     def run(self, *inputs: Value, state: State) -> Value:
@@ -107,13 +104,10 @@ class Image(DataKind):
             raise InvalidData("it has not learned its size yet; train the model, or fit the layer, first")
         if isinstance(value, Tensor):
             return self._tensors(value, size)
-        if not isinstance(value, pa.Array) or not (
-            pa.types.is_binary(value.type) or pa.types.is_large_binary(value.type)
-        ):
-            raise InvalidShape("expected image files (binary) or uint8 pixels")
-        found = np.empty((len(value), 1 if self.grey else 3, *size), dtype=np.uint8)
-        for row, data in enumerate(value):
-            image = _decoded(data.as_py(), row, "L" if self.grey else "RGB")
+        files = _files(value)
+        found = np.empty((len(files), 1 if self.grey else 3, *size), dtype=np.uint8)
+        for row in range(len(files)):
+            image = _decoded(files[row].as_py(), row, "L" if self.grey else "RGB")
             found[row] = _array(self._resized(image, row, size))
         return torch.from_numpy(found)
 

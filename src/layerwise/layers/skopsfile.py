@@ -38,8 +38,8 @@ def dump(estimator: Any) -> bytes:
     unknown = sorted(set(skops.get_untrusted_types(data=data)) - TRUSTED)
     if unknown:
         raise InvalidLayer(
-            f"{type(estimator).__name__} holds {', '.join(unknown)[:200]} once it is fitted, which cannot be kept safely; "
-            f"take another estimator"
+            f"{type(estimator).__name__} holds {', '.join(unknown)[:200]} once it is fitted, which cannot be kept "
+            f"safely; take another estimator"
         )
     return data
 

@@ -110,8 +110,8 @@ def source_of(thing: Any) -> str:
             _sources[thing] = inspect.getsource(thing)
         except (OSError, TypeError):
             raise InvalidLayer(
-                f"the source of {thing.__module__}.{thing.__qualname__} cannot be read, and it is kept with the model to "
-                f"be read and compared; write it in a file or a notebook"
+                f"the source of {thing.__module__}.{thing.__qualname__} cannot be read, and it is kept with the "
+                f"model to be read and compared; write it in a file or a notebook"
             ) from None
     return _sources[thing]
 

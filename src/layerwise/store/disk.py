@@ -157,8 +157,13 @@ class Disk:
         path = self.at(f"{_TEMPORARY}/{os.getpid()}-{secrets.token_hex(8)}")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY | _CLOSE_ON_EXEC, 0o600)
         try:
-            os.unlink(path)
+            # A sweeper may have been faster.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
             os.ftruncate(descriptor, size)
+            if sys.platform == "linux":
+                # A full disk is an error here, and a signal that kills the process when a page is written.
+                os.posix_fallocate(descriptor, 0, size)
             return mmap.mmap(descriptor, size)
         finally:
             os.close(descriptor)
