@@ -94,6 +94,7 @@ def streamed(folder: Path, path: Path) -> dict[str, float]:
 def test_data_larger_than_memory(tmp_path: Path, kind: str, rows: int) -> None:
     size = rows * 20 * 8
     found = streamed(tmp_path, written(tmp_path, kind, rows))
+    print(kind, rows, found)
     assert found["rows"] == rows
     assert abs(found["total"] / rows - 0.5) < 0.01
     assert found["size"] >= size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,18 @@ from layerwise.repo import Repository
 from tests.support.flowers import flowers, small
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    with Repository(tmp_path_factory.mktemp("versions") / "repo") as repository:
+        yield repository
+
+
+@pytest.fixture(scope="module")
+def data(repo: Repository) -> Dataset:
+    return repo.add_dataset("flowers", flowers()).dataset
+
+
+@pytest.fixture(scope="module")
 def run(repo: Repository, data: Dataset) -> Run:
     return lw.train(small(), data, repo=repo)
 

@@ -11,13 +11,31 @@ from layerwise.layers.activations import ACTIVATIONS, activate, hold_activation
 from layerwise.layers.base import Padded
 
 TWINS: dict[str, nn.Module] = {
-    "celu": nn.CELU(), "elu": nn.ELU(), "gelu": nn.GELU(), "glu": nn.GLU(), "hardshrink": nn.Hardshrink(),
-    "hardsigmoid": nn.Hardsigmoid(), "hardswish": nn.Hardswish(), "hardtanh": nn.Hardtanh(), "leaky_relu": nn.LeakyReLU(),
-    "log_softmax": nn.LogSoftmax(-1), "logsigmoid": nn.LogSigmoid(), "mish": nn.Mish(), "relu": nn.ReLU(),
-    "relu6": nn.ReLU6(), "selu": nn.SELU(), "sigmoid": nn.Sigmoid(), "silu": nn.SiLU(), "softmax": nn.Softmax(-1),
-    "softmin": nn.Softmin(-1), "softplus": nn.Softplus(), "softshrink": nn.Softshrink(), "softsign": nn.Softsign(),
-    "tanh": nn.Tanh(), "tanhshrink": nn.Tanhshrink(),
-}  # fmt: skip
+    "celu": nn.CELU(),
+    "elu": nn.ELU(),
+    "gelu": nn.GELU(),
+    "glu": nn.GLU(),
+    "hardshrink": nn.Hardshrink(),
+    "hardsigmoid": nn.Hardsigmoid(),
+    "hardswish": nn.Hardswish(),
+    "hardtanh": nn.Hardtanh(),
+    "leaky_relu": nn.LeakyReLU(),
+    "log_softmax": nn.LogSoftmax(-1),
+    "logsigmoid": nn.LogSigmoid(),
+    "mish": nn.Mish(),
+    "relu": nn.ReLU(),
+    "relu6": nn.ReLU6(),
+    "selu": nn.SELU(),
+    "sigmoid": nn.Sigmoid(),
+    "silu": nn.SiLU(),
+    "softmax": nn.Softmax(-1),
+    "softmin": nn.Softmin(-1),
+    "softplus": nn.Softplus(),
+    "softshrink": nn.Softshrink(),
+    "softsign": nn.Softsign(),
+    "tanh": nn.Tanh(),
+    "tanhshrink": nn.Tanhshrink(),
+}
 PLAIN = {"abs", "atan", "cos", "erf", "exp", "sin", "square"}
 
 

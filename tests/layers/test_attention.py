@@ -120,20 +120,32 @@ def test_learned_positions_take_their_number_from_a_fixed_length() -> None:
 
 def test_a_row_longer_than_the_learned_positions_says_so() -> None:
     kind = kind_of("positions", by="learned", length=3)
-    with pytest.raises(InvalidData, match="a row has 5 steps and there are 3 learned positions; set a greater `length`"):
+    with pytest.raises(
+        InvalidData, match="a row has 5 steps and there are 3 learned positions; set a greater `length`"
+    ):
         kind.call(kind.build((STEPS,)), torch.zeros(1, 5, 8))
 
 
 MISTAKES: tuple[tuple[str, dict[str, Any], Port, str], ...] = (
-    ("attention", {"heads": 3}, STEPS, "heads is 3 and the input has 8 features a step; set heads to one of [1, 2, 4, 8]"),
+    (
+        "attention",
+        {"heads": 3},
+        STEPS,
+        "heads is 3 and the input has 8 features a step; set heads to one of [1, 2, 4, 8]",
+    ),
     ("attention", {"heads": 0}, STEPS, "the option 'heads' is 0; expected 1 or more"),
     ("attention", {"heads": 2}, Port("int64", (5,), size=9), "put a torch.nn.Embedding before it"),
     ("transformer", {"heads": 2}, Port("float32", (8,)), "take `returns: all` of the recurrent layer before"),
     ("transformer", {"heads": 2, "activation": "gleu"}, STEPS, "Did you mean"),
     ("transformer", {"heads": 2, "activation": "none"}, STEPS, "a transformer needs one"),
     ("transformer", {"heads": 2, "feedforward": 0}, STEPS, "expected 1 or more"),
-    ("positions", {"by": "learned", "length": 3}, Port("float32", (5, 8)), "length is 3 and the input float32[batch, 5, 8] has 5 steps; set length: 5"),
-)  # fmt: skip
+    (
+        "positions",
+        {"by": "learned", "length": 3},
+        Port("float32", (5, 8)),
+        "length is 3 and the input float32[batch, 5, 8] has 5 steps; set length: 5",
+    ),
+)
 
 
 @pytest.mark.parametrize(("name", "options", "port", "expected"), MISTAKES)

@@ -80,17 +80,37 @@ def test_sizes_that_are_not_known_yet_stay_open() -> None:
 
 
 MISTAKES: tuple[tuple[str, dict[str, Any], tuple[Port, ...], str], ...] = (
-    ("add", {}, (Port("float32", (3,)), Port("float32", (4,))), "it gets float32[batch, 3] and float32[batch, 4]; only equal shapes can be added"),
+    (
+        "add",
+        {},
+        (Port("float32", (3,)), Port("float32", (4,))),
+        "it gets float32[batch, 3] and float32[batch, 4]; only equal shapes can be added",
+    ),
     ("multiply", {}, (Port("float32", (3,)), Port("float32", (3, 1))), "only equal shapes can be multiplied"),
     ("add", {}, (Port("float32", (3,)), Port("int64", (3,))), "only one dtype can be added"),
-    ("concatenate", {}, (Port("float32", (3, 4, 4)), Port("float32", (3, 5, 4))), "all sizes but that of dimension 0 must be equal"),
-    ("concatenate", {"dim": 2}, (Port("float32", (3,)), Port("float32", (3,))), "the option 'dim' is 2 and its inputs have 1 dimensions"),
+    (
+        "concatenate",
+        {},
+        (Port("float32", (3, 4, 4)), Port("float32", (3, 5, 4))),
+        "all sizes but that of dimension 0 must be equal",
+    ),
+    (
+        "concatenate",
+        {"dim": 2},
+        (Port("float32", (3,)), Port("float32", (3,))),
+        "the option 'dim' is 2 and its inputs have 1 dimensions",
+    ),
     ("concatenate", {}, (Port("float32"), Port("float32")), "say shape: [1] at the column"),
-    ("concatenate", {"dim": 0}, (Port("float32", (None, 3), padded=True), Port("float32", (2, 3))), "cannot be joined in time; use dim: -1"),
+    (
+        "concatenate",
+        {"dim": 0},
+        (Port("float32", (None, 3), padded=True), Port("float32", (2, 3))),
+        "cannot be joined in time; use dim: -1",
+    ),
     ("permute", {"dims": [0, 2]}, (Port("float32", (3, 4)),), "expected each of 0 to 1 once"),
     ("permute", {}, (Port("float32", (3, 4, 5)),), "name every dimension but the batch"),
     ("add", {"activation": "relo"}, (Port("float32", (3,)),), "Did you mean 'relu'?"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(("name", "options", "ports", "expected"), MISTAKES)

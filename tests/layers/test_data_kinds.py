@@ -148,7 +148,7 @@ def same(one: Value, other: Value) -> bool:
         return same(one.values, other.values) and same(one.lengths, other.lengths)
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         return one.dtype == other.dtype and one.numpy().tobytes() == other.numpy().tobytes()
-    return isinstance(one, pa.Array) and isinstance(other, pa.Array) and one.type == other.type and str(one) == str(other)
+    return isinstance(one, pa.Array) and bool(one.equals(other))
 
 
 def same_states(one: State, other: State) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.errors import Invalid, InvalidLayer, InvalidShape
-from layerwise.graph.kinds import make
+from layerwise.graph.kinds import Kind, make
 from layerwise.graph.layer import Layer
 from layerwise.graph.ports import Port
 from layerwise.layers.base import NeuralKind, Padded
@@ -24,17 +24,21 @@ VOLUME = Port("float32", (4, 8, 8, 8))
 STEPS = Port("float32", (5, 8))
 WORDS = Port("int64", (6,), size=20)
 
-# Every class of torch.nn that is a layer: its options and what it gets. One row a class, no class without a row.
-FAMILY: dict[str, tuple[dict[str, Any], tuple[Port, ...]]] = {
-    **{name: ({}, (VECTOR,)) for name in """
-        AlphaDropout BatchNorm1d CELU Dropout ELU FeatureAlphaDropout GELU GLU Hardshrink Hardsigmoid Hardswish
-        Hardtanh Identity LayerNorm LeakyReLU LogSigmoid LogSoftmax Mish PReLU RMSNorm RReLU ReLU ReLU6 SELU SiLU
-        Sigmoid Softmax Softmin Softplus Softshrink Softsign Tanh Tanhshrink
-    """.split()},
-    **{name: ({}, (IMAGE,)) for name in "BatchNorm2d Dropout2d Flatten InstanceNorm2d Softmax2d SyncBatchNorm".split()},
-    **{name: ({}, (SERIES,)) for name in "Dropout1d InstanceNorm1d".split()},
-    **{name: ({}, (VOLUME,)) for name in "BatchNorm3d Dropout3d InstanceNorm3d".split()},
-    **{f"{name}{n}d": (options, (port,)) for n, port in ((1, SERIES), (2, IMAGE), (3, VOLUME)) for name, options in {
+ON_VECTORS = (
+    *("AlphaDropout", "BatchNorm1d", "CELU", "Dropout", "ELU", "FeatureAlphaDropout", "GELU", "GLU", "Hardshrink"),
+    *("Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LayerNorm", "LeakyReLU", "LogSigmoid", "LogSoftmax"),
+    *("Mish", "PReLU", "RMSNorm", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softmax", "Softmin"),
+    *("Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink"),
+)
+ON_IMAGES = ("BatchNorm2d", "Dropout2d", "Flatten", "InstanceNorm2d", "Softmax2d", "SyncBatchNorm")
+PORTS = {1: SERIES, 2: IMAGE, 3: VOLUME}
+
+Row = tuple[dict[str, Any], tuple[Port, ...]]
+
+
+def spatial(n: int, port: Port) -> dict[str, Row]:
+    """Return the rows of the classes that work over ``n`` dimensions, without the ``1d`` of their names."""
+    options: dict[str, dict[str, Any]] = {
         "AdaptiveAvgPool": {"output_size": 2},
         "AdaptiveMaxPool": {"output_size": [2] * n if n > 1 else 2},
         "AvgPool": {"kernel_size": 2},
@@ -47,7 +51,17 @@ FAMILY: dict[str, tuple[dict[str, Any], tuple[Port, ...]]] = {
         "ReflectionPad": {"padding": 1},
         "ReplicationPad": {"padding": [1, 2] * n},
         "ZeroPad": {"padding": 1},
-    }.items()},
+    }
+    return {name: (said, (port,)) for name, said in options.items()}
+
+
+# Every class of torch.nn that is a layer: its options and what it gets. One row a class, no class without a row.
+FAMILY: dict[str, Row] = {
+    **{name: ({}, (VECTOR,)) for name in ON_VECTORS},
+    **{name: ({}, (IMAGE,)) for name in ON_IMAGES},
+    **{name: ({}, (SERIES,)) for name in ("Dropout1d", "InstanceNorm1d")},
+    **{name: ({}, (VOLUME,)) for name in ("BatchNorm3d", "Dropout3d", "InstanceNorm3d")},
+    **{f"{name}{n}d": row for n, port in PORTS.items() for name, row in spatial(n, port).items()},
     "Bilinear": ({"out_features": 3}, (VECTOR, Port("float32", (5,)))),
     "ChannelShuffle": ({"groups": 2}, (IMAGE,)),
     "CosineSimilarity": ({}, (STEPS, STEPS)),
@@ -66,7 +80,10 @@ FAMILY: dict[str, tuple[dict[str, Any], tuple[Port, ...]]] = {
     "PixelUnshuffle": ({"downscale_factor": 2}, (IMAGE,)),
     "RNNCell": ({"hidden_size": 3, "nonlinearity": "relu"}, (VECTOR,)),
     "Threshold": ({"threshold": 0.5, "value": 0.0}, (VECTOR,)),
-    "Transformer": ({"nhead": 2, "num_encoder_layers": 1, "num_decoder_layers": 1, "dim_feedforward": 8}, (STEPS, STEPS)),
+    "Transformer": (
+        {"nhead": 2, "num_encoder_layers": 1, "num_decoder_layers": 1, "dim_feedforward": 8},
+        (STEPS, STEPS),
+    ),
     "TransformerDecoderLayer": ({"nhead": 2, "dim_feedforward": 8}, (STEPS, STEPS)),
     "TransformerEncoderLayer": ({"nhead": 2, "dim_feedforward": 8, "activation": "gelu"}, (STEPS,)),
     "Unflatten": ({"dim": 1, "unflattened_size": [2, 4]}, (VECTOR,)),
@@ -74,7 +91,7 @@ FAMILY: dict[str, tuple[dict[str, Any], tuple[Port, ...]]] = {
     "Upsample": ({"scale_factor": 2, "mode": "bilinear"}, (IMAGE,)),
     "UpsamplingBilinear2d": ({"scale_factor": 2}, (IMAGE,)),
     "UpsamplingNearest2d": ({"size": 5}, (IMAGE,)),
-}  # fmt: skip
+}
 
 ELSEWHERE = {"GRU", "LSTM", "RNN"}
 """Layers of the same names that keep lengths: tested with the recurrent ones."""
@@ -146,7 +163,9 @@ def test_seed_and_options_give_the_weights_of_the_plain_class() -> None:
     plain = nn.Conv2d(4, 6, 3, padding=1)
     torch.manual_seed(3)
     module = TorchModule(nn.Conv2d, (("out_channels", 6), ("kernel_size", 3), ("padding", 1))).build((IMAGE,))
-    assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), module.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(plain.state_dict().values(), module.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,10 +177,20 @@ def test_seed_and_options_give_the_weights_of_the_plain_class() -> None:
         ("Linear", {"in_features": 5, "out_features": 8}, Port("float32", (None,)), "float32[batch, 8]"),
         ("Flatten", {}, Port("float32", (2, None)), "float32[batch, ?]"),
         ("Linear", {"out_features": 8}, Port("float32", (None, 5), padded=True), "float32[batch, ?, 8] padded"),
-        ("Embedding", {"embedding_dim": 8}, Port("int64", (None,), padded=True, size=30), "float32[batch, ?, 8] padded"),
+        (
+            "Embedding",
+            {"embedding_dim": 8},
+            Port("int64", (None,), padded=True, size=30),
+            "float32[batch, ?, 8] padded",
+        ),
         ("Embedding", {"embedding_dim": 8}, Port("int64"), "float32[batch, 8]"),
         ("EmbeddingBag", {"embedding_dim": 8}, Port("int64", (None,), padded=True, size=30), "float32[batch, 8]"),
-        ("Conv1d", {"out_channels": 2, "kernel_size": 1}, Port("float32", (3, None), padded=True), "float32[batch, 2, ?]"),
+        (
+            "Conv1d",
+            {"out_channels": 2, "kernel_size": 1},
+            Port("float32", (3, None), padded=True),
+            "float32[batch, 2, ?]",
+        ),
         ("Softmax", {"dim": 1}, Port("float32", (None, 3), padded=True), "float32[batch, ?, 3]"),
         ("Identity", {}, Port("int64", (3,), size=7), "int64[batch, 3] of 7 values"),
         ("Linear", {"out_features": 8}, Port("unknown"), "unknown"),
@@ -187,25 +216,67 @@ def test_a_module_is_built_only_when_its_sizes_are_known(name: str, port: Port, 
     assert expected in str(caught.value)
 
 
+def made(title: str, options: dict[str, Any], port: Port | None) -> Kind:
+    kind = make(title, options)
+    if port is not None:
+        kind.infer((port,))
+    return kind
+
+
 CONV = {"out_channels": 8, "kernel_size": 3}
 
 MISTAKES: tuple[tuple[str, dict[str, Any], Port | None, str], ...] = (
-    ("Conv2d", CONV, Port("float32", (32, 2, 2)), "the kernel 3×3 is larger than the input 2×2; use a smaller kernel_size"),
+    (
+        "Conv2d",
+        CONV,
+        Port("float32", (32, 2, 2)),
+        "the kernel 3×3 is larger than the input 2×2; use a smaller kernel_size",
+    ),
     ("MaxPool2d", {"kernel_size": [2, 9]}, Port("float32", (3, 8, 8)), "the kernel 2×9 is larger than the input 8×8"),
     ("Conv1d", {**CONV, "padding": 1}, Port("float32", (2, 0)), "with padding 1"),
     ("Conv2d", CONV, Port("uint8", (1, 8, 8)), "wants float32; put a `scale` layer before it"),
     ("Linear", {"out_features": 2}, Port("int64", (8,)), "wants float32; put a `scale` layer before it"),
     ("Linear", {"out_features": 2}, Port("float64", (8,)), "its weights are float32"),
-    ("Embedding", {"embedding_dim": 2}, VECTOR, "wants whole numbers (int64); put `category` or `vocabulary` before it"),
-    ("Conv2d", CONV, Port("float32", (8, 8)), "shape: [1, 8, 8], or put torch.nn.Unflatten before it (dim: 1, unflattened_size: [1, 8])"),
-    ("Conv2d", CONV, Port("float32", (64,)), "wants [batch, channels, height, width]; put torch.nn.Unflatten before it"),
+    (
+        "Embedding",
+        {"embedding_dim": 2},
+        VECTOR,
+        "wants whole numbers (int64); put `category` or `vocabulary` before it",
+    ),
+    ("Conv2d", CONV, Port("float32", (8, 8)), "put torch.nn.Unflatten before it (dim: 1, unflattened_size: [1, 8])"),
+    (
+        "Conv2d",
+        CONV,
+        Port("float32", (64,)),
+        "wants [batch, channels, height, width]; put torch.nn.Unflatten before it",
+    ),
     ("Conv1d", CONV, IMAGE, "wants [batch, channels, length]; use torch.nn.Conv2d"),
     ("BatchNorm1d", {}, IMAGE, "use torch.nn.BatchNorm2d"),
-    ("Linear", {"in_features": 64, "out_features": 2}, Port("float32", (1, 8, 8)), "put a torch.nn.Flatten before it (1×8×8 = 64)"),
-    ("Linear", {"in_features": 7, "out_features": 2}, VECTOR, "in_features is 7 and the input float32[batch, 8] has 8 in its last dimension; leave it out or set it to 8"),
-    ("Conv2d", {**CONV, "in_channels": 3}, Port("float32", (1, 8, 8)), "in_channels is 3 and the input float32[batch, 1, 8, 8] has 1 in its first dimension"),
+    (
+        "Linear",
+        {"in_features": 64, "out_features": 2},
+        Port("float32", (1, 8, 8)),
+        "put a torch.nn.Flatten before it (1×8×8 = 64)",
+    ),
+    (
+        "Linear",
+        {"in_features": 7, "out_features": 2},
+        VECTOR,
+        "float32[batch, 8] has 8 in its last dimension; leave it out or set it to 8",
+    ),
+    (
+        "Conv2d",
+        {**CONV, "in_channels": 3},
+        Port("float32", (1, 8, 8)),
+        "in_channels is 3 and the input float32[batch, 1, 8, 8] has 1 in its",
+    ),
     ("LayerNorm", {"normalized_shape": [4, 4]}, IMAGE, "normalized_shape is [4, 4]"),
-    ("Embedding", {"embedding_dim": 2, "num_embeddings": 4}, WORDS, "num_embeddings is 4 and its input has 20 different values"),
+    (
+        "Embedding",
+        {"embedding_dim": 2, "num_embeddings": 4},
+        WORDS,
+        "num_embeddings is 4 and its input has 20 different values",
+    ),
     ("GroupNorm", {"num_groups": 3}, IMAGE, "num_channels (4) must be divisible by num_groups (3)"),
     ("PixelShuffle", {"upscale_factor": 3}, IMAGE, "it gets float32[batch, 4, 16, 16], and torch.nn.PixelShuffle says"),
     ("Flatten", {"start_dim": 0}, VECTOR, "the first dimension must stay the batch"),
@@ -223,7 +294,7 @@ MISTAKES: tuple[tuple[str, dict[str, Any], Port | None, str], ...] = (
     ("Dropout", {"p": 2.0}, VECTOR, "dropout probability has to be between 0 and 1"),
     ("Conv2", {}, None, "Did you mean 'torch.nn.Conv2d'?"),
     ("functional.relu", {}, None, "there is no layer 'torch.nn.functional.relu'"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(("name", "options", "port", "expected"), MISTAKES)
@@ -231,9 +302,7 @@ def test_a_mistake_says_what_was_found_what_is_wanted_and_the_cure(
     name: str, options: dict[str, Any], port: Port | None, expected: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
-        kind = make(f"torch.nn.{name}", options)
-        if port is not None:
-            kind.infer((port,))
+        made(f"torch.nn.{name}", options, port)
     assert expected in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
@@ -246,11 +315,18 @@ def test_two_inputs_are_refused_where_one_is_taken() -> None:
 @pytest.mark.parametrize(
     ("word", "right"),
     [
-        ("dense", "torch.nn.Linear"), ("conv", "torch.nn.Conv2d"), ("conv2d", "torch.nn.Conv2d"), ("lstm", "torch.nn.LSTM"),
-        ("ReLU", "torch.nn.ReLU"), ("batchnorm", "torch.nn.BatchNorm2d"), ("maxpool", "torch.nn.MaxPool2d"),
-        ("sequential", "block"), ("flatten", "torch.nn.Flatten"), ("dropout", "torch.nn.Dropout"),
+        ("dense", "torch.nn.Linear"),
+        ("conv", "torch.nn.Conv2d"),
+        ("conv2d", "torch.nn.Conv2d"),
+        ("lstm", "torch.nn.LSTM"),
+        ("ReLU", "torch.nn.ReLU"),
+        ("batchnorm", "torch.nn.BatchNorm2d"),
+        ("maxpool", "torch.nn.MaxPool2d"),
+        ("sequential", "block"),
+        ("flatten", "torch.nn.Flatten"),
+        ("dropout", "torch.nn.Dropout"),
     ],
-)  # fmt: skip
+)
 def test_the_words_people_use_lead_to_the_right_kind(word: str, right: str) -> None:
     with pytest.raises(InvalidLayer, match=f"Did you mean '{right}'"):
         make(word, {})
@@ -284,7 +360,9 @@ def test_a_bag_of_a_padded_row_is_the_bag_of_the_row() -> None:
 class Gated(nn.Module):
     """A module of a user's: its width follows from the input, the rest are options."""
 
-    def __init__(self, in_features: int, out_features: int, activation: str = "tanh", shape: tuple[int, ...] = (1,)) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, activation: str = "tanh", shape: tuple[int, ...] = (1,)
+    ) -> None:
         super().__init__()
         self.value = nn.Linear(in_features, out_features)
         self.gate = nn.Linear(in_features, out_features)
@@ -292,7 +370,8 @@ class Gated(nn.Module):
         self.shape = shape
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.gate(x)) * self.value(x)
+        left: Tensor = torch.sigmoid(self.gate(x)) * self.value(x)
+        return left
 
 
 class Means(nn.Module):
@@ -365,7 +444,7 @@ def test_a_users_module_gets_the_lengths_it_asks_for() -> None:
 @pytest.mark.parametrize(
     ("title", "options", "expected"),
     [
-        ("nowhere.Net", {}, "the class 'nowhere.Net' is not in the running program; import it before, or run `layerwise … --code FILE.py`"),
+        ("nowhere.Net", {}, "is not in the running program; import it before, or run `layerwise … --code FILE.py`"),
         (f"{__name__}.Gone", {}, "there is no kind"),
         (f"{__name__}.public", {}, "there is no kind"),
         (f"{__name__}.f.<locals>.Net", {}, "is defined inside a function"),
@@ -375,7 +454,7 @@ def test_a_users_module_gets_the_lengths_it_asks_for() -> None:
         ("os.path.join", {}, "there is no kind"),
         ("a" * 400 + ".b", {}, "there is no kind"),
     ],
-)  # fmt: skip
+)
 def test_a_class_that_cannot_be_used_says_why(title: str, options: dict[str, Any], expected: str) -> None:
     with pytest.raises(InvalidLayer) as caught:
         make(title, options)

@@ -42,17 +42,20 @@ def scans(**said: dict[str, Any]) -> Graph:
     def extra(name: str) -> dict[str, Any]:
         return said.get(name, {})
 
-    return Graph("digits", [
-        Layer("pixels", Column("image", shape=(1, 8, 8))),
-        Layer("edges", nn.Conv2d, out_channels=4, kernel_size=3, padding=1, activation="relu", **extra("edges")),
-        Layer("norm", nn.BatchNorm2d, **extra("norm")),
-        Layer("shapes", nn.Conv2d, out_channels=4, kernel_size=3, padding=1, activation="relu"),
-        Layer("both", "add", inputs=["shapes", "norm"]),
-        Layer("pooled", nn.MaxPool2d, kernel_size=2),
-        Layer("flat", nn.Flatten),
-        Layer("drop", nn.Dropout, p=0.2),
-        Layer("scores", nn.Linear, out_features=3),
-    ])  # fmt: skip
+    return Graph(
+        "digits",
+        [
+            Layer("pixels", Column("image", shape=(1, 8, 8))),
+            Layer("edges", nn.Conv2d, out_channels=4, kernel_size=3, padding=1, activation="relu", **extra("edges")),
+            Layer("norm", nn.BatchNorm2d, **extra("norm")),
+            Layer("shapes", nn.Conv2d, out_channels=4, kernel_size=3, padding=1, activation="relu"),
+            Layer("both", "add", inputs=["shapes", "norm"]),
+            Layer("pooled", nn.MaxPool2d, kernel_size=2),
+            Layer("flat", nn.Flatten),
+            Layer("drop", nn.Dropout, p=0.2),
+            Layer("scores", nn.Linear, out_features=3),
+        ],
+    )
 
 
 def network_of(graph: Graph) -> Network:
@@ -85,14 +88,20 @@ def test_answers_and_gradients_are_equal_to_the_bit(training: bool) -> None:
         found.append((answer.detach(), [parameter.grad for parameter in module.parameters()]))
     (ours, our_gradients), (theirs, their_gradients) = found
     assert torch.equal(ours, theirs)
-    assert all(a is not None and b is not None and torch.equal(a, b) for a, b in zip(our_gradients, their_gradients, strict=True))
+    assert all(
+        a is not None and b is not None and torch.equal(a, b)
+        for a, b in zip(our_gradients, their_gradients, strict=True)
+    )
 
 
 def test_a_chain_is_a_sequential() -> None:
-    graph = Graph("chain", [
-        Layer("x", Column("x", shape=(4,))),
-        *(Layer(str(at), nn.Linear, out_features=size) for at, size in enumerate((5, 6, 2))),
-    ])  # fmt: skip
+    graph = Graph(
+        "chain",
+        [
+            Layer("x", Column("x", shape=(4,))),
+            *(Layer(str(at), nn.Linear, out_features=size) for at, size in enumerate((5, 6, 2))),
+        ],
+    )
     torch.manual_seed(0)
     ours = network_of(graph).state_dict()
     torch.manual_seed(0)
@@ -177,11 +186,16 @@ def test_states_are_cut_by_layer_and_loaded_again() -> None:
         "scores": ["weight", "bias"],
     }
     load_layer_states(other, states)
-    assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), other.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), other.state_dict().values(), strict=True)
+    )
 
 
 def test_states_of_nested_layers_belong_to_the_innermost() -> None:
-    inner = [Layer("a", nn.Linear, out_features=4), Layer("b", "residual", layers=[Layer("c", nn.Linear, out_features=4)])]
+    inner = [
+        Layer("a", nn.Linear, out_features=4),
+        Layer("b", "residual", layers=[Layer("c", nn.Linear, out_features=4)]),
+    ]
     graph = Graph("nested", [Layer("x", Column("x", shape=(4,))), Layer("stage", "block", layers=inner)])
     states = layer_states(network_of(graph))
     assert {path: list(tensors) for path, tensors in states.items()} == {
@@ -224,10 +238,18 @@ def of_another_dtype(states: Changed) -> Changed:
         (with_layer, InvalidLayer, "the state has the layer 'scorse' and the network does not. Did you mean 'scores'?"),
         (without_tensor, InvalidLayer, "layer 'edges' has the tensor 'bias' and the state does not"),
         (with_tensor, InvalidLayer, "the state has the tensor 'gain' and layer 'edges' does not"),
-        (of_another_shape, InvalidShape, "layer 'edges': 'weight' is float32[2, 1, 3, 3] in the state and float32[4, 1, 3, 3] in the model"),
-        (of_another_dtype, InvalidShape, "layer 'edges': 'bias' is float64[4] in the state and float32[4] in the model"),
+        (
+            of_another_shape,
+            InvalidShape,
+            "layer 'edges': 'weight' is float32[2, 1, 3, 3] in the state and float32[4, 1, 3, 3] in the model",
+        ),
+        (
+            of_another_dtype,
+            InvalidShape,
+            "layer 'edges': 'bias' is float64[4] in the state and float32[4] in the model",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_state_that_does_not_fit_is_refused_whole(change: Any, error: type[Exception], expected: str) -> None:
     network, other = network_of(scans()), network_of(scans())
     before = copy.deepcopy(other.state_dict())
@@ -249,7 +271,9 @@ def test_a_copy_is_a_network_of_its_own() -> None:
 
 def test_layers_may_have_any_name() -> None:
     names = ("type", "train", "output", "forward", "weight")
-    graph = Graph("odd", [Layer("x", Column("x", shape=(3,))), *(Layer(name, nn.Linear, out_features=3) for name in names)])
+    graph = Graph(
+        "odd", [Layer("x", Column("x", shape=(3,))), *(Layer(name, nn.Linear, out_features=3) for name in names)]
+    )
     network = network_of(graph)
     assert list(layer_states(network)) == list(names)
     assert network.train().eval()(torch.randn(2, 3)).shape == (2, 3)
@@ -257,12 +281,15 @@ def test_layers_may_have_any_name() -> None:
 
 
 def test_lengths_travel_from_layer_to_layer() -> None:
-    graph = Graph("texts", [
-        Layer("words", Column("words", shape=(6,))),
-        Layer("meaning", nn.Embedding, num_embeddings=9, embedding_dim=4),
-        Layer("order", "positions"),
-        Layer("memory", nn.GRU, hidden_size=3),
-    ])  # fmt: skip
+    graph = Graph(
+        "texts",
+        [
+            Layer("words", Column("words", shape=(6,))),
+            Layer("meaning", nn.Embedding, num_embeddings=9, embedding_dim=4),
+            Layer("order", "positions"),
+            Layer("memory", nn.GRU, hidden_size=3),
+        ],
+    )
     network = build(graph, shapes.check(graph, {"words": Port("int64", (6,), size=9)}))
     words, lengths = torch.randint(0, 9, (2, 6)), torch.tensor([2, 6])
     found = network(Padded(words, lengths))

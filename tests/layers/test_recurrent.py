@@ -112,22 +112,36 @@ def test_the_layer_goes_by_its_name_in_torch() -> None:
     [
         ({}, None, "the option 'hidden_size' is missing"),
         ({"hidden_size": 0}, None, "the option 'hidden_size' is 0; expected 1 or more"),
-        ({"hidden_size": 3, "dropout": 0.5}, None, "there is one layer; set num_layers: 2, or put a torch.nn.Dropout after it"),
+        (
+            {"hidden_size": 3, "dropout": 0.5},
+            None,
+            "there is one layer; set num_layers: 2, or put a torch.nn.Dropout after it",
+        ),
         ({"hidden_size": 3, "batch_first": False}, None, "values are batch-first everywhere: leave it out"),
         ({"hidden_size": 3, "returns": "first"}, None, "expected 'last' or 'all'"),
         ({"hidden_size": 3, "hiden": 3}, None, "there is no option 'hiden'"),
-        ({"hidden_size": 3}, Port("int64", (None,), padded=True, size=9), "put a torch.nn.Embedding or `scale` layer before it"),
-        ({"hidden_size": 3}, Port("float32", (3, 4, 5)), "wants [batch, time, features] or [batch, time]; put a torch.nn.Flatten"),
+        (
+            {"hidden_size": 3},
+            Port("int64", (None,), padded=True, size=9),
+            "put a torch.nn.Embedding or `scale` layer before it",
+        ),
+        (
+            {"hidden_size": 3},
+            Port("float32", (3, 4, 5)),
+            "wants [batch, time, features] or [batch, time]; put a torch.nn.Flatten",
+        ),
         ({"hidden_size": 3}, Port("float32", ()), "make a sequence of it first"),
-        ({"hidden_size": 3, "input_size": 9}, STEPS, "input_size is 9 and the input float32[batch, ?, 4] padded has 4 features"),
+        (
+            {"hidden_size": 3, "input_size": 9},
+            STEPS,
+            "input_size is 9 and the input float32[batch, ?, 4] padded has 4 features",
+        ),
         ({"hidden_size": 3, "activation": "relo"}, None, "Did you mean 'relu'?"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_says_the_cure(options: dict[str, Any], port: Port | None, expected: str) -> None:
     with pytest.raises(Invalid) as caught:
-        kind = make("torch.nn.GRU", options)
-        if port is not None:
-            kind.infer((port,))
+        make("torch.nn.GRU", options).infer((port or STEPS,))
     assert expected in str(caught.value)
 
 

@@ -79,7 +79,12 @@ def _registered(name: str, kind: type[Kind]) -> About:
     meanings = _meanings(kind)
     hints = typing.get_type_hints(kind)
     options = tuple(
-        Option(field.name, describe_type(hints[field.name]), _default(field), meanings.get(field.name, ""))
+        Option(
+            field.name,
+            describe_type(hints[field.name]),
+            _default(field),
+            meanings.get(field.name, "").replace("``", "").removesuffix("."),
+        )
         for field in dataclasses.fields(kind)
     )
     return About(name, f"{name}.v{kind.version}", kind.role, "", _first_line(kind), options)
@@ -95,7 +100,7 @@ def _torch(title: str, cls: type[Any]) -> About:
         for name, argument in arguments_of(cls).items()
         if argument.hint is not None and name not in FIXED and not name.startswith("_")
     )  # fmt: skip
-    activation = Option("activation", "a text", "nothing", "The function after the layer, any of torch's by name.")
+    activation = Option("activation", "a function of torch by name", "nothing")
     named = any(option.name == "activation" for option in options)
     family = cls.__module__.rpartition(".")[2] if title.startswith("torch.") else ""
     return About(title, title, "neural", family, _first_line(cls), options if named else (*options, activation))
@@ -120,7 +125,7 @@ def _shown(value: Any) -> str:
 def _first_line(cls: type[Any]) -> str:
     paragraph = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
     plain = _ROLE_WORD.sub(lambda found: next((part for part in found.groups() if part), ""), paragraph)
-    sentence = re.split(r"(?<=[a-z)])\.(?:\s|$)", plain, maxsplit=1)[0]
+    sentence = re.split(r"(?<!e\.g)(?<!i\.e)\.(?:\s|$)", plain, maxsplit=1)[0]
     return re.sub(r"\s+", " ", sentence).strip()
 
 

@@ -25,6 +25,9 @@ SAMPLE = 5
 SAMPLE_COLUMNS = 8
 """… with at most this many of their values."""
 
+NUMBERS, WRAPPING, LESS = ("missing", "distinct"), ("column", "examples"), ("mean ± spread", "distinct", "range")
+"""How the table of columns is drawn: what is a number, what wraps, what goes first where the screen is narrow."""
+
 SAID = ("number", "parent", "key", "created", "actor", "message")
 """What ``--json`` tells of a version beside its rows and columns."""
 
@@ -103,7 +106,9 @@ def list_datasets(
     rows = [[screen.words(row["address"], screen.NAME), screen.number(row["rows"]), screen.number(row["columns"]),
              row["key"], screen.moment(row["created"]), row["actor"], row["message"]] for row in found]  # fmt: skip
     heads = ("dataset", "rows", "columns", "key", "when (UTC)", "who", "message")
-    screen.show(screen.columns(*heads, rows=rows, right=("rows", "columns"), wide="message"))
+    screen.show(
+        screen.columns(*heads, rows=rows, right=("rows", "columns"), wide=["message"], spare=["columns", "who", "key"])
+    )
 
 
 def _listed(repo: Repository, entry: Entry) -> dict[str, Any]:
@@ -141,25 +146,32 @@ def _shown(dataset: Dataset, sample: list[dict[str, Any]]) -> list[RenderableTyp
     key = f"key {manifest.key}" if manifest.key else "rows named by their content"
     about = f"made {screen.moment(manifest.created)} UTC by {manifest.actor}"
     heads, cells = drawing.HEADINGS, drawing.table(manifest)[:MOST_COLUMNS]
-    # A column in which nothing stands says nothing: no missing values anywhere, no numbers.
-    used = [at for at, head in enumerate(heads) if head != "count" and any(row[at] not in ("", "0") for row in cells)]
-    rows = [[screen.words(row[at], screen.NAME if at == 0 else "") for at in used] for row in cells]
+    # The count is the rows without the missing ones; where none is missing, nothing is to be said.
+    used = [at for at, head in enumerate(heads) if head != "count"]
+    rows = [
+        [screen.words(row[at] if row[at] != "0" else "", screen.NAME if at == 0 else "") for at in used]
+        for row in cells
+    ]
     names = list(dataset.schema.names)[:SAMPLE_COLUMNS]
-    firsts = [[screen.words(at, screen.FAINT), *(row[name] for name in names)] for at, row in enumerate(sample)]
+    firsts = [[screen.words(at, screen.FAINT), *(_cell(row[name]) for name in names)] for at, row in enumerate(sample)]
     return [
         screen.line((dataset.address, screen.HEAD), f"  {screen.plural(len(dataset), 'row')}, {key}"),
         screen.line((f"{about}{f': {manifest.message}' if manifest.message else ''}", screen.FAINT)),
         "",
-        screen.columns(*(heads[at] for at in used), rows=rows, right=("missing", "distinct"), wide=heads[used[-1]]),
+        screen.columns(*(heads[at] for at in used), rows=rows, right=NUMBERS, wide=WRAPPING, spare=LESS),
         *_more(len(manifest.schema) - len(rows), "column"),
         "",
-        screen.columns("row", *names, rows=firsts, wide=names[-1]),
+        screen.columns("row", *names, rows=firsts, wide=names),
         *_more(len(dataset) - len(sample), "row"),
     ]
 
 
 def _more(count: int, one: str) -> list[RenderableType]:
     return [screen.line((f"… and {count:,} more {one}{'' if count == 1 else 's'}", screen.FAINT))] if count > 0 else []
+
+
+def _cell(value: Any) -> Any:
+    return screen.words("missing", screen.FAINT) if value is None else value
 
 
 def _first(dataset: Dataset) -> list[Any]:

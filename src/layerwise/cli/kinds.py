@@ -78,7 +78,7 @@ def _described(about: About) -> Iterator[RenderableType]:
         # Torch's own options have no meanings here: its own documentation has.
         heads = ["option", "type", "default", "meaning"][: 4 if any(option.meaning for option in about.options) else 3]
         rows = [_option(option)[: len(heads)] for option in about.options]
-        yield screen.columns(*heads, rows=rows, wide=heads[-1])
+        yield screen.columns(*heads, rows=rows, wide=["type", "meaning"])
     else:
         yield "It takes no options."
     yield ""

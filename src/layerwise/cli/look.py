@@ -80,10 +80,8 @@ def _print(found: list[dict[str, Any]], *more: str, names: Callable[[dict[str, A
     }
     wanted = ["version", "metrics", *more, "data", "when (UTC)", "who", "message"]
     rows = [[cells[head](row) for head in wanted] for row in found]
-    # A column in which nothing stands says nothing.
-    used = [at for at in range(len(wanted)) if any(str(row[at] or "") for row in rows)]
-    heads = [wanted[at] for at in used]
-    screen.show(screen.columns(*heads, rows=[[row[at] for at in used] for row in rows], wide=heads[-1]))
+    spare = ("who", "run", "data", "when (UTC)", "from")
+    screen.show(screen.columns(*wanted, rows=rows, wide=["metrics", "aliases", "message"], spare=spare))
 
 
 def headline(metrics: Mapping[str, float]) -> str:

@@ -10,15 +10,17 @@ from rich.text import Text
 
 from layerwise.cli import screen
 from layerwise.cli.anatomy import Anatomy
-from layerwise.cli.metrics import by_split
+from layerwise.cli.metrics import SPLITS, by_split
 from layerwise.engine.version import Version
 from layerwise.graph.draw import LayerRow
 
 COLOURS = {"data": "cyan", "neural": "magenta", "answer": "yellow"}
 """The colour of each role."""
 
-OPTIONS_ROOM = 24
-"""Below this many columns, options are left out of the table."""
+WIDE = 80
+"""On a screen of so many columns, shapes need not wrap."""
+
+WRAPPING = ("options", "gives", "takes", "notes")
 
 ALWAYS = ("epochs", "batch", "optimizer", "lr", "seed")
 WHERE_SAID = ("schedule", "clip", "monitor", "patience", "sampling")
@@ -75,14 +77,9 @@ def _layers(found: Anatomy, width: int) -> RenderableType:
         "state": lambda row: screen.size(found.state[row.path]) if row.path in found.state else "",
         "notes": lambda row: ", ".join(notes(row)),
     }
-    table = {head: [cell(row) for row in found.rows] for head, cell in cells.items()}
-    table = {head: column for head, column in table.items() if any(str(cell) for cell in column)}
-    widths = {head: max(len(str(cell)) for cell in [head, *column]) + 2 for head, column in table.items()}
-    if width - sum(widths.values()) + widths.get("options", 0) < OPTIONS_ROOM:
-        table.pop("options", None)
-    wide = "options" if "options" in table else "gives"
-    rows = zip(*table.values(), strict=True)
-    return screen.columns(*table, rows=list(rows), right=("parameters", "state"), wide=wide)
+    rows = [[cell(row) for cell in cells.values()] for row in found.rows]
+    wide = [head for head in WRAPPING if head != "gives" or width < WIDE]
+    return screen.columns(*cells, rows=rows, right=("parameters", "state"), wide=wide, spare=("options", "notes"))
 
 
 def tree(row: LayerRow) -> str:
@@ -107,7 +104,8 @@ def _total(found: Anatomy) -> Text:
 
 def _facts(found: Anatomy, version: Version) -> Iterator[tuple[str, object]]:
     manifest = version.manifest
-    rows = ", ".join(f"{count:,} {split}" for split, count in manifest.data.get("rows", {}).items())
+    counts = manifest.data.get("rows", {})
+    rows = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if split in counts)
     yield "data", f"{version.data_address}: {rows} rows" if rows else version.data_address
     yield "training", _training(manifest.training)
     yield "run", f"{manifest.run}: {manifest.outcome}, the weights are those of epoch {manifest.epoch}"

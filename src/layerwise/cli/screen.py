@@ -24,6 +24,9 @@ from layerwise.words import visible
 UNBOUNDED = 10_000
 """Columns where nobody looks: a table in a pipe or a file is not cut."""
 
+NARROWEST = 18
+"""Columns of the screen that a wrapping column of a table gets at least."""
+
 HEAD = "bold"
 FAINT = "dim"
 GOOD = "green"
@@ -51,8 +54,12 @@ def _console(*, stderr: bool) -> Console:
 def show(*parts: RenderableType) -> None:
     """Print parts one below the other on stdout; strings are escaped."""
     console = paper()
-    for part in parts:
-        console.print(words(part) if isinstance(part, str) else part)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(words(part) if isinstance(part, str) else part)
+    text = captured.get()
+    # Rich fills lines up with spaces, which would be noise in a file.
+    console.file.write(text if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
 
 
 def note(text: str, style: str = FAINT) -> None:
@@ -74,25 +81,39 @@ def line(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*(words(part) if isinstance(part, str) else words(*part) for part in parts))
 
 
-def columns(*heads: str, rows: Iterable[Sequence[object]], right: Iterable[str] = (), wide: str | None = None) -> Table:
-    """Return a table without a frame.
+def columns(
+    *heads: str,
+    rows: Iterable[Sequence[object]],
+    right: Iterable[str] = (),
+    wide: Sequence[str] = (),
+    spare: Sequence[str] = (),
+) -> Table:
+    """Return a table without a frame, fit for the screen.
 
     Args:
-        heads: the columns' names.
+        heads: the columns' names. Where nothing stands in a column, it is left out.
         rows: a row's cells in that order; texts are escaped, ``Text`` is taken as it is.
         right: the columns of numbers.
-        wide: the column that gives way where the screen is narrow, by wrapping.
+        wide: the columns that give way where the screen is narrow, by wrapping.
+        spare: the columns that are left out where the screen is too narrow all the same, the first of them first.
     """
+    cells = [[cell if isinstance(cell, Text) else words("" if cell is None else cell) for cell in row] for row in rows]
+    widths = {head: max((row[at].cell_len for row in cells), default=0) for at, head in enumerate(heads)}
+    widths = {head: max(width, len(head)) for head, width in widths.items() if width}
+    least = {head: min(width, NARROWEST) if head in wide else width for head, width in widths.items()}
+    for head in spare:
+        if sum(least.values()) + 2 * len(least) > paper().width + 2:
+            least.pop(head, None)
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style=HEAD,
         border_style=FAINT,
     )  # fmt: skip
-    for head in heads:
-        gives = head == wide
+    for head in least:
         justify: JustifyMethod = "right" if head in right else "left"
-        table.add_column(words(head), justify=justify, no_wrap=not gives, overflow="fold" if gives else "ellipsis")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else words("" if cell is None else cell) for cell in row))
+        table.add_column(words(head), justify=justify, no_wrap=head not in wide, overflow="fold")
+    used = [at for at, head in enumerate(heads) if head in least]
+    for row in cells:
+        table.add_row(*(row[at] for at in used))
     return table
 
 

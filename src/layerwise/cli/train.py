@@ -123,7 +123,7 @@ def _summary(run: Run) -> None:
         "",
         by_split(run.metrics),
         "",
-        *(screen.line((f"{what:<15}", screen.FAINT), command) for what, command in _next(address)),
+        *(screen.line((f"{what:<16}", screen.FAINT), command) for what, command in _next(address)),
     )  # fmt: skip
 
 

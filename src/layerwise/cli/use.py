@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from layerwise.cli import screen
 from layerwise.cli.asked import FromData, OneRow, Rows, asked_rows
@@ -121,23 +122,23 @@ def trace(
 
 
 def _show_trace(found: Trace, place: int) -> None:
-    rows = [
-        [
-            screen.words(passage.layer, screen.NAME),
-            screen.words(passage.kind, screen.FAINT),
-            passage.shape,
-            passage.summary,
-        ]
-        for passage in found.passages
-    ]
+    rows = [[screen.words(one.layer, screen.NAME), _short(one.kind), one.shape, one.summary] for one in found.passages]
     answer = found.answers.cells
     screen.show(
         screen.line((found.version, screen.HEAD), f" on row {place}"),
         "",
-        screen.columns("layer", "kind", "shape", "what left it", rows=rows, right=["shape"], wide="what left it"),
+        screen.columns(
+            "layer", "kind", "shape", "what left it", rows=rows, right=["shape"], wide=["what left it"], spare=["kind"]
+        ),
         "",
         screen.facts(zip(answer[0], answer[1], strict=True)),
     )
+
+
+def _short(kind: str) -> Text:
+    from layerwise.graph.kinds import shortest
+
+    return screen.words(shortest(kind).removeprefix("torch.nn."), screen.FAINT)
 
 
 def export(
@@ -159,7 +160,7 @@ def export(
         screen.print_json({"version": found.version, "folder": str(folder), **counts})
         return
     said = {
-        exporting.WEIGHTS: "the weights: module.load_state_dict(safetensors.torch.load_file(…))",
+        exporting.WEIGHTS: "the weights, for module.load_state_dict",
         exporting.STATE: "what data and answer layers have learned, as layer/tensor",
         exporting.DESCRIPTION: "the model, for layerwise train",
     }
@@ -171,5 +172,5 @@ def export(
     screen.show(
         screen.line((found.version, screen.HEAD), " is now in ", (str(folder), screen.NAME)),
         "",
-        screen.columns(*heads, rows=rows, right=["size", "tensors"], wide="what it is"),
+        screen.columns(*heads, rows=rows, right=["size", "tensors"], wide=["what it is"]),
     )

@@ -58,7 +58,7 @@ def _open_parquet(path: Path) -> Source:
 def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
     try:
         # Without pre_buffer a row group is read page by page, however large it is.
-        with closing(pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)) as file:
+        with closing(pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16)) as file:
             rows = _rows_a_batch(file.metadata)
             yield from file.iter_batches(batch_size=rows, use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:

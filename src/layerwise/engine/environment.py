@@ -26,6 +26,7 @@ class Environment:
     processor: str
     threads: int
     capability: str
+    blas: str
     device: str
     packages: dict[str, str]
     commit: str | None
@@ -45,6 +46,7 @@ def capture(device: torch.device, folder: Path | None = None) -> Environment:
         processor=processor(),
         threads=torch.get_num_threads(),
         capability=torch.backends.cpu.get_cpu_capability(),
+        blas=os.environ.get("MKL_CBWR", ""),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         packages=packages(),
         commit=commit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -99,6 +100,7 @@ class Prepared:
             "training": {**self.training.to_json(), "checkpoint": None},
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
+            "blas": os.environ.get("MKL_CBWR", ""),
             "device": str(self.live.device),
         }
 

@@ -189,7 +189,9 @@ def _inputs_of(layer: Layer, previous: tuple[str, ...], known: set[str]) -> tupl
         if name not in known:
             raise InvalidGraph(unknown_input(name, known - {layer.name}))
     fewest, most = layer.action.arity
-    if len(inputs) < fewest or (most is not None and len(inputs) > most):
+    # Of a block's `input` there may be several, which only the ports tell.
+    too_few = len(inputs) < fewest and INPUT not in inputs
+    if too_few or (most is not None and len(inputs) > most):
         wanted = f"{fewest}" if fewest == most else f"at least {fewest}" if most is None else f"{fewest} to {most}"
         cure = "put a layer before it (a column reads the dataset)" if not inputs else "name them with inputs: [a, b]"
         raise InvalidGraph(f"it has {len(inputs)} inputs and takes {wanted}; {cure}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from layerwise.errors import InvalidData, InvalidShape, nearest
+from layerwise.errors import InvalidData, InvalidGraph, InvalidShape, nearest
 from layerwise.graph.graph import INPUT, Graph, wire
 from layerwise.graph.layer import Layer, at_layer
 from layerwise.graph.ports import Port
@@ -48,11 +48,21 @@ def infer(layer: Layer, path: str, inputs: tuple[Port, ...], states: States) -> 
             child, where = inner[name], f"{path}.{name}"
             ports = [port for source in sources for port in _ports(source, inputs, found, path)]
             with at_layer(where, child.kind):
+                _hold_count(child, len(ports))
                 found.update(infer(child, where, tuple(ports), states))
         inputs = (found[f"{path}.{layer.layers[-1].name}"], *inputs)
     with at_layer(path, layer.kind):
         found[path] = layer.action.infer(inputs, states.get(path))
     return found
+
+
+def _hold_count(layer: Layer, count: int) -> None:
+    fewest, most = layer.action.arity
+    if count < fewest or (most is not None and count > most):
+        wanted = f"{fewest}" if fewest == most else f"at least {fewest}" if most is None else f"{fewest} to {most}"
+        raise InvalidGraph(
+            f"it gets {count} inputs from the block around it and takes {wanted}; name them with inputs: [a, b]"
+        )
 
 
 def _ports(source: str, inputs: tuple[Port, ...], found: Mapping[str, Port], path: str) -> tuple[Port, ...]:

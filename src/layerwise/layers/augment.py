@@ -29,6 +29,7 @@ class Augment(DataKind):
         shift: the most pixels that an image moves up, down, left or right.
         flip: mirror one image in two ``horizontal``, ``vertical``, or ``both`` (each by its own draw).
         rotate: the most degrees that it turns, either way, about its centre.
+        zoom: by which share, at most, it grows or shrinks about its centre, 0 to below 1.
         noise: the spread of gaussian noise that is added, in the values' own unit.
         brightness: the most that is added to all values of a row or taken away, in the values' own unit.
         contrast: by which share, at most, values go farther from or nearer to their row's mean.
@@ -43,6 +44,7 @@ class Augment(DataKind):
     shift: int = 0
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     rotate: float = 0.0
+    zoom: float = 0.0
     noise: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
@@ -52,13 +54,15 @@ class Augment(DataKind):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("shift", "rotate", "noise", "brightness", "contrast"):
+        for name in ("shift", "rotate", "zoom", "noise", "brightness", "contrast"):
             if getattr(self, name) < 0:
                 raise InvalidLayer(f"the option {name!r} is {getattr(self, name)}; expected 0 (none) or more")
+        if self.zoom >= 1:
+            raise InvalidLayer(f"the option 'zoom' is {self.zoom}; expected a share below 1, such as 0.15")
 
     @property
     def _moves(self) -> bool:
-        return bool(self.shift or self.rotate or self.flip != "none")
+        return bool(self.shift or self.rotate or self.zoom or self.flip != "none")
 
     def infer(self, inputs: tuple[Port, ...], state: Mapping[str, Any] | None = None) -> Port:
         """Return the input's port with float32."""
@@ -84,11 +88,24 @@ class Augment(DataKind):
             x = _flipped(x, -1, generator)
         if self.flip in {"vertical", "both"}:
             x = _flipped(x, -2, generator)
-        if self.rotate:
-            x = _rotated(x, self.rotate, self.fill, generator)
+        if self.rotate or self.zoom:
+            x = self._turned(x, generator)
         if self.shift:
             x = _shifted(x, self.shift, self.fill, generator)
         return self._coloured(x, generator)
+
+    def _turned(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        angle = _drawn(self.rotate * math.pi / 180, x, generator)
+        # The grid says where each pixel comes from: an image grows where its pixels come from nearer the centre.
+        size = 1 / (1 + _drawn(self.zoom, x, generator))
+        cosine, sine = torch.cos(angle) * size, torch.sin(angle) * size
+        # The grid runs from -1 to 1 along both sides; the ratio keeps angles right on images that are not square.
+        ratio = x.shape[2] / x.shape[3]
+        zero = torch.zeros_like(angle)
+        turn = torch.stack([cosine, -sine * ratio, zero, sine / ratio, cosine, zero], dim=1).view(-1, 2, 3)
+        grid = functional.affine_grid(turn, list(x.shape), align_corners=False)
+        # Outside is zero for grid_sample, so the fill is taken away before and put back behind.
+        return functional.grid_sample(x - self.fill, grid, align_corners=False) + self.fill
 
     def _coloured(self, x: Tensor, generator: torch.Generator) -> Tensor:
         if self.contrast:
@@ -101,6 +118,11 @@ class Augment(DataKind):
 
 def _a_row(x: Tensor) -> tuple[int, ...]:
     return (len(x), *(1 for _ in x.shape[1:]))
+
+
+def _drawn(most: float, x: Tensor, generator: torch.Generator) -> Tensor:
+    # A number from -most to most for each row, [batch]; what is not asked for takes no draw.
+    return (torch.rand(len(x), generator=generator) * 2 - 1) * most if most else torch.zeros(len(x))
 
 
 def _signed(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -119,15 +141,3 @@ def _shifted(x: Tensor, most: int, fill: float, generator: torch.Generator) -> T
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)
     down, right = torch.randint(0, 2 * most + 1, (2, len(x)), generator=generator)
     return windows[torch.arange(len(x)), :, down, right]
-
-
-def _rotated(x: Tensor, degrees: float, fill: float, generator: torch.Generator) -> Tensor:
-    angle = (torch.rand(len(x), generator=generator) * 2 - 1) * (degrees * math.pi / 180)
-    cosine, sine = torch.cos(angle), torch.sin(angle)
-    # The grid runs from -1 to 1 along both sides; the ratio keeps angles right on images that are not square.
-    ratio = x.shape[2] / x.shape[3]
-    zero = torch.zeros_like(angle)
-    turn = torch.stack([cosine, -sine * ratio, zero, sine / ratio, cosine, zero], dim=1).view(-1, 2, 3)
-    grid = functional.affine_grid(turn, list(x.shape), align_corners=False)
-    # Outside is zero for grid_sample, so the fill is taken away before and put back behind.
-    return functional.grid_sample(x - fill, grid, align_corners=False) + fill

@@ -98,3 +98,17 @@ def samples(value: Value, per: Per) -> tuple[Numbers, tuple[int, ...]]:
     if per == "channel":
         return x.movedim(1, -1).reshape(-1, row[0]).numpy(), (row[0], *(1 for _ in row[1:]))
     return x.reshape(len(x), int(np.prod(row))).numpy(), row
+
+
+def row_moments(value: Value) -> tuple[Numbers, Numbers]:
+    """Return each row's own mean and spread, shaped to fit the batch: [batch, 1, ...]; padding is not counted."""
+    x = exact(value).double()
+    if isinstance(value, Padded):
+        inside = steps(value).reshape(*x.shape[:2], *(1 for _ in x.shape[2:]))
+        x = x.masked_fill(~inside, np.nan)
+    total = Moments.of(x.reshape(len(x), -1).numpy().T)
+    # A row of nothing but missing values stays missing; it is no error.
+    counted = Moments(np.maximum(total.count, 1), total.mean, total.squares)
+    mean, spread = counted.mean_and_spread()
+    shape = (len(x), *(1 for _ in x.shape[1:]))
+    return mean.reshape(shape), spread.reshape(shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from layerwise.errors import InvalidData, InvalidLayer, InvalidShape
 from layerwise.graph.kinds import register
 from layerwise.graph.ports import Port
 from layerwise.layers.base import DataKind, State, Value
-from layerwise.layers.moments import Per, moments
+from layerwise.layers.moments import moments, row_moments
 from layerwise.layers.numeric import change, hold_numbers, learned
 
 
@@ -127,13 +127,14 @@ class Standardize(DataKind):
 
     Args:
         per: what has a mean and spread of its own: ``feature`` (each place in a row; in padded rows each feature of
-            a step), ``channel`` (the first dimension of a row: images) or ``all`` (one for everything).
+            a step), ``channel`` (the first dimension of a row: images) or ``all`` (one for everything). ``row`` takes
+            each row by its own, as for pictures that were lit differently, and learns nothing.
 
     State ``mean`` and ``spread``, float64, shaped to fit a row. What never changes gets the spread 1. Missing values
     (null or NaN) are not counted and stay missing.
 
     Raises:
-        InvalidData: a feature without any value, or with infinite ones.
+        InvalidData: a feature without any value, or infinite values.
 
     Example:
         >>> state = Standardize().fit([(torch.tensor([1.0, 3.0]),)])
@@ -141,24 +142,34 @@ class Standardize(DataKind):
         tensor([-1.,  0.,  1.])
     """
 
-    per: Per = "feature"
+    per: Literal["feature", "channel", "all", "row"] = "feature"
 
-    learns: ClassVar[bool] = True
+    @property
+    def learns(self) -> bool:  # type: ignore[override]
+        """Whether the training rows are read: not where each row goes by its own mean and spread."""
+        return self.per != "row"
 
     def infer(self, inputs: tuple[Port, ...], state: Mapping[str, Any] | None = None) -> Port:
         """Return the input's port with float32."""
         port = _floats(inputs)
         if self.per == "channel" and port.dtype != "unknown" and (len(port.shape) < 2 or port.padded):
             raise InvalidShape(f"its input is {port} and has no channels; take per: feature")
+        if self.per == "row" and port.dtype != "unknown" and not port.shape:
+            raise InvalidShape(f"its input is {port}, and one number has no spread of its own; take per: feature")
         return port
 
     def fit(self, batches: Iterable[tuple[Value, ...]]) -> State:
         """Return the means and spreads of the training rows, in one pass."""
+        if self.per == "row":
+            return {}
         total, shape = moments((value for (value,) in batches), self.per)
         mean, spread = total.mean_and_spread()
         return {"mean": torch.from_numpy(mean.reshape(shape)), "spread": torch.from_numpy(spread.reshape(shape))}
 
     def run(self, *inputs: Value, state: State) -> Value:
         """Return the standardised numbers, [batch, ...], float32."""
-        mean, spread = learned(state, "mean"), learned(state, "spread")
+        if self.per == "row":
+            mean, spread = map(torch.from_numpy, row_moments(inputs[0]))
+        else:
+            mean, spread = learned(state, "mean"), learned(state, "spread")
         return change(inputs[0], lambda x: (x.double() - mean) / spread)

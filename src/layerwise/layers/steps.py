@@ -145,7 +145,7 @@ class WrappedNetwork(Network):
     def _module(self, name: str) -> nn.Module:
         return self.plain
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Network:
+    def _apply(self, fn: Any, recurse: bool = True) -> WrappedNetwork:
         # Moving to a device is the module's own affair: recurrent ones keep flat copies of their weights.
         self.plain._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
@@ -158,7 +158,7 @@ class WrappedNetwork(Network):
         """Load the module's own ``state_dict``."""
         return self.plain.load_state_dict(*args, **kwargs)
 
-    def train(self, mode: bool = True) -> Network:
+    def train(self, mode: bool = True) -> WrappedNetwork:
         """Switch the module to training, all but its frozen parts."""
         self.training = mode
         self.plain.train(mode)
