@@ -48,19 +48,20 @@ if TYPE_CHECKING:
     from layerwise.layers.images import Image as Image
     from layerwise.layers.join import Join as Join
     from layerwise.layers.labels import Labels as Labels
+    from layerwise.layers.padding import Lengths as Lengths
+    from layerwise.layers.padding import Pad as Pad
     from layerwise.layers.ranking import Ranking as Ranking
     from layerwise.layers.recurrent import PoolOverTime as PoolOverTime
     from layerwise.layers.scaling import Clip as Clip
     from layerwise.layers.scaling import Log as Log
     from layerwise.layers.scaling import Scale as Scale
     from layerwise.layers.scaling import Standardize as Standardize
-    from layerwise.layers.sequences import Lengths as Lengths
-    from layerwise.layers.sequences import Pad as Pad
     from layerwise.layers.sequences import Sequence as Sequence
     from layerwise.layers.sequences import Window as Window
     from layerwise.layers.text import Tokens as Tokens
     from layerwise.layers.values import Value as Value
     from layerwise.layers.vocabulary import Vocabulary as Vocabulary
+    from layerwise.layers.wrap import wrapped as wrapped
     from layerwise.repo import Repository as Repository
     from layerwise.repo import dataset as dataset
 
@@ -92,7 +93,9 @@ _PAGES = {
     "layerwise.layers.ranking": ("Ranking",),
     "layerwise.layers.recurrent": ("PoolOverTime",),
     "layerwise.layers.scaling": ("Clip", "Log", "Scale", "Standardize"),
-    "layerwise.layers.sequences": ("Lengths", "Pad", "Sequence", "Window"),
+    "layerwise.layers.padding": ("Lengths", "Pad"),
+    "layerwise.layers.sequences": ("Sequence", "Window"),
+    "layerwise.layers.wrap": ("wrapped",),
     "layerwise.layers.text": ("Tokens",),
     "layerwise.layers.values": ("Value",),
     "layerwise.layers.vocabulary": ("Vocabulary",),

@@ -82,23 +82,12 @@ def streamed(folder: Path, path: Path) -> dict[str, float]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(
-    ("kind", "rows"),
-    [
-        pytest.param("parquet", 3_200_000, marks=pytest.mark.slow),
-        pytest.param("csv", 3_200_000, marks=pytest.mark.slow),
-        ("parquet", 650_000),
-        ("csv", 650_000),
-    ],
-)
-def test_data_larger_than_memory(tmp_path: Path, kind: str, rows: int) -> None:
+@pytest.mark.parametrize("kind", ["parquet", pytest.param("csv", marks=pytest.mark.slow)])
+def test_data_larger_than_memory(tmp_path: Path, kind: str) -> None:
+    rows = 3_200_000
     size = rows * 20 * 8
     found = streamed(tmp_path, written(tmp_path, kind, rows))
-    print(kind, rows, found)
     assert found["rows"] == rows
     assert abs(found["total"] / rows - 0.5) < 0.01
     assert found["size"] >= size
-    if rows > 1_000_000:
-        assert found["memory"] < size // 5
-    else:
-        assert found["memory"] < 100 << 20
+    assert found["memory"] < size // 5

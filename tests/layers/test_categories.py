@@ -77,7 +77,7 @@ BAD: list[tuple[dict[str, Any], Value, Value, type[Invalid], str]] = [
     ({}, pa.array(["a"]), pa.array(["a", None]), InvalidData, "1 values of 2 are missing; .*missing: own"),
     ({}, pa.array(["a"]), pa.array([1]), InvalidData, "never seen in training, the first is 1"),
     ({}, pa.array([0.5]), pa.array([0.5]), InvalidData, "1 values have a fraction, the first is 0.5; .*`bucket`"),
-    ({}, pa.array([b"a"]), pa.array([b"a"]), InvalidShape, "expected text, whole numbers or truth values, found binary"),
+    ({}, pa.array([b"a"]), pa.array([b"a"]), InvalidShape, "or truth values, found binary"),
     ({}, torch.ones(2, 2), torch.ones(2, 2), InvalidShape, "expected one value a row"),
     ({"values": ["a"]}, pa.array(["a"]), pa.array(["b"]), InvalidData, "the first is 'b'"),
 ]  # fmt: skip
@@ -106,7 +106,7 @@ def test_texts_and_numbers_together_are_refused() -> None:
 
 def test_too_many_categories_do_not_become_vectors() -> None:
     kind, rows = OneHot(), torch.arange(10_001)
-    with pytest.raises(InvalidData, match="10,001 categories.*take category and an embedding"):
+    with pytest.raises(InvalidData, match=r"10,001 categories.*use category and an embedding"):
         kind.run(rows[:1], state=kind.fit([(rows,)]))
 
 

@@ -79,7 +79,7 @@ def test_lists_become_tensors_of_a_shape_that_is_given() -> None:
     assert isinstance(value, torch.Tensor)
     assert value.dtype == torch.float32
     assert value.tolist() == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
-    assert Column("x", shape=(1,)).run(pa.array([1, 2]), state={}).tolist() == [[1], [2]]
+    assert torch.as_tensor(Column("x", shape=(1,)).run(pa.array([1, 2]), state={})).tolist() == [[1], [2]]
 
 
 def test_missing_numbers_in_a_tensor_are_nan() -> None:

@@ -82,6 +82,12 @@ CASES: list[tuple[DataKind, tuple[Value, ...]]] = [
     (Standardize(), (STEPS,)),
     (Standardize(per="channel"), (PICTURE,)),
     (Standardize(per="all"), (PICTURE,)),
+    (Standardize(per="row"), (PICTURE,)),
+    (Standardize(per="row"), (HOLES,)),
+    (Standardize(per="row"), (STEPS,)),
+    (Standardize(per="row"), (HOLES,)),
+    (Standardize(per="row"), (PICTURE,)),
+    (Standardize(per="row"), (STEPS,)),
     (Clip(low=0.5, high=2.5), (VECTOR,)),
     (Log(), (SCALAR,)),
     (Log(offset=0.25), (SCALAR,)),
@@ -112,7 +118,7 @@ CASES: list[tuple[DataKind, tuple[Value, ...]]] = [
     (Image(size=(4, 4)), (FILES,)),
     (Image(grey=True), (FILES,)),
     (Image(size=(3, 3), grey=True), (PICTURE,)),
-    (Augment(shift=1, flip="both", rotate=5.0, noise=0.1, brightness=0.1, contrast=0.1), (PICTURE,)),
+    (Augment(shift=1, flip="both", rotate=5.0, zoom=0.1, noise=0.1, brightness=0.1, contrast=0.1), (PICTURE,)),
     (function(doubled), (VECTOR,)),
     (estimator(PCA(2)), (SCALAR, VECTOR)),
     (estimator(KMeans(3)), (VECTOR,)),
@@ -227,7 +233,7 @@ def test_no_rows_make_no_rows(kind: DataKind, inputs: tuple[Value, ...]) -> None
     nothing = kind.run(*(sliced(value, 0, 0) for value in inputs), state=state)
     assert rows_of(nothing) == 0
     if isinstance(nothing, Tensor):
-        assert nothing.shape[1:] == kind.run(*inputs, state=state).shape[1:]
+        assert nothing.shape[1:] == torch.as_tensor(kind.run(*inputs, state=state)).shape[1:]
 
 
 @pytest.mark.parametrize("kind", [kind for kind, _ in CASES if kind.learns], ids=lambda kind: kind.title)

@@ -101,8 +101,14 @@ def test_what_does_not_fit_is_refused(
             kind.run(value, state={"fill": torch.ones(())})
 
 
-@pytest.mark.parametrize(("value", "array"), [("mean", pa.array([None], pa.int64())), ("median", pa.array([None], pa.float64())),
-                                              ("most_frequent", pa.array([None], pa.string()))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "array"),
+    [
+        ("mean", pa.array([None], pa.int64())),
+        ("median", pa.array([None], pa.float64())),
+        ("most_frequent", pa.array([None], pa.string())),
+    ],
+)
 def test_a_column_of_gaps_has_no_statistic(value: str, array: pa.Array) -> None:
     with pytest.raises(InvalidData, match="1 features of 1 hold nothing but missing values"):
         Fill(value).fit([(array,)])

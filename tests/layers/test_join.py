@@ -31,7 +31,7 @@ def test_a_size_that_is_not_known_yet_is_said_so() -> None:
 
 @pytest.mark.parametrize("port", [Port("uint8", (1, 8, 8)), Port("float32", (5,), padded=True)])
 def test_images_and_sequences_are_refused_with_a_cure(port: Port) -> None:
-    with pytest.raises(InvalidShape, match="input 2 is .*put a flatten or pooling layer behind it"):
+    with pytest.raises(InvalidShape, match=r"input 2 is .*put a flatten or pooling layer behind it"):
         Join().infer((Port("float32"), port))
 
 

@@ -15,7 +15,8 @@ from layerwise.graph.kinds import Kind, make
 from layerwise.graph.layer import Layer
 from layerwise.graph.ports import Port
 from layerwise.layers.base import NeuralKind, Padded
-from layerwise.layers.modules import TorchModule, find_class, resolve
+from layerwise.layers.classes import find_class
+from layerwise.layers.modules import TorchModule, resolve
 
 VECTOR = Port("float32", (8,))
 SERIES = Port("float32", (4, 16))

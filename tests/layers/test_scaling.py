@@ -110,6 +110,38 @@ def test_channels_and_all_have_their_own_moments() -> None:
     np.testing.assert_allclose(feature["mean"], pixels.mean(0), rtol=1e-12)
 
 
+def test_rows_go_by_their_own_moments() -> None:
+    found = tensor(Standardize(per="row").run(torch.from_numpy(NUMBERS), state={}))
+    wanted = (NUMBERS - NUMBERS.mean(1, keepdims=True)) / NUMBERS.std(1, keepdims=True)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    assert Standardize(per="row").fit([]) == {}
+
+
+def test_each_row_by_its_own_moments_is_numpys() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 3, 4, 5), dtype=np.uint8)
+    mean, spread = (getattr(pixels, name)((1, 2, 3), keepdims=True) for name in ("mean", "std"))
+    kind = Standardize(per="row")
+    assert not kind.learns
+    assert kind.fit([(torch.from_numpy(pixels),)]) == {}
+    found = tensor(kind.run(torch.from_numpy(pixels), state={}))
+    np.testing.assert_allclose(found, (pixels - mean) / spread, rtol=1e-6, atol=1e-6)
+
+
+def test_a_row_with_nothing_in_it_stays_as_it_is() -> None:
+    nan = float("nan")
+    x = torch.tensor([[1.0, 3.0, nan], [nan, nan, nan], [7.0, 7.0, 7.0]])
+    found = tensor(Standardize(per="row").run(x, state={}))
+    np.testing.assert_array_equal(found, [[-1.0, 1.0, nan], [nan, nan, nan], [0.0, 0.0, 0.0]])
+
+
+def test_padding_does_not_count_in_a_row() -> None:
+    value = Padded(torch.tensor([[[1.0], [3.0], [0.0]], [[5.0], [5.0], [8.0]]]), torch.tensor([2, 3]))
+    found = Standardize(per="row").run(value, state={})
+    assert isinstance(found, Padded)
+    assert found.values[0].flatten().tolist() == [-1.0, 1.0, 0.0]
+    np.testing.assert_allclose(found.values[1].mean(), 0, atol=1e-6)
+
+
 def test_padding_is_neither_learned_from_nor_changed() -> None:
     value = Padded(torch.tensor([[[1.0], [3.0]], [[5.0], [99.0]]]), torch.tensor([2, 1]))
     state = Standardize().fit([(value,)])
@@ -130,16 +162,24 @@ def test_ports_become_float32() -> None:
             kind.infer((Port("string"),))
     with pytest.raises(InvalidShape, match="has no channels; take per: feature"):
         Standardize(per="channel").infer((Port("float32", (3,)),))
+    assert Standardize(per="row").infer((Port("uint8", (8, 8)),)) == Port("float32", (8, 8))
+    with pytest.raises(InvalidShape, match="one number has no spread of its own; take per: feature"):
+        Standardize(per="row").infer((Port("float32"),))
 
 
 def test_log_names_the_value_and_counts_the_rows() -> None:
-    with pytest.raises(InvalidData, match=r"2 rows of 3 hold a value of -1 or less, the first is -3; .* raise `offset`"):
+    with pytest.raises(
+        InvalidData, match=r"2 rows of 3 hold a value of -1 or less, the first is -3; .* raise `offset`"
+    ):
         Log().run(torch.tensor([1.0, -3.0, -1.0]), state={})
 
 
 BAD_FITS = [
     ([torch.tensor([1.0, float("inf")])], "1 values are infinite; put a `clip`"),
-    ([torch.tensor([[1.0, float("nan")], [2.0, float("nan")]])], "1 features of 2 hold nothing.*feature 1; leave it out"),
+    (
+        [torch.tensor([[1.0, float("nan")], [2.0, float("nan")]])],
+        "1 features of 2 hold nothing.*feature 1; leave it out",
+    ),
     ([pa.array([None, None], pa.float64())], "1 features of 1 hold nothing but missing"),
     ([torch.empty(0)], "no training rows"),
 ]
@@ -164,7 +204,7 @@ BAD = [
     ("clip", {}, "neither 'low' nor 'high'"),
     ("clip", {"low": 2, "high": 1}, "low must not be above high"),
     ("log", {"offset": True}, "expected a number"),
-    ("standardize", {"per": "row"}, "'feature' or 'channel' or 'all'"),
+    ("standardize", {"per": "rows"}, "'feature' or 'channel' or 'all' or 'row'"),
 ]
 
 

@@ -53,11 +53,9 @@ class Anatomy:
         return draw.rows(self.model, self.ports, self.parameters)
 
 
-def of_version(repo: Repository, address: str, data: str | None, code: list[Path] | None) -> Anatomy:
+def of_version(repo: Repository, address: str, code: list[Path] | None) -> Anatomy:
     """Return a version with everything that is kept of it."""
     entry = repo.find(whole_version(address))
-    if data is not None:
-        raise Invalid("--data is for a model's file; a version knows the data that it was trained on")
     run_code(code)
     version = Version(repo, entry, repo.manifest(entry))
     manifest = version.manifest

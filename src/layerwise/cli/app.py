@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from layerwise.cli import data, failures, kinds, look, show, train, use, version
 from layerwise.errors import LayerwiseError
@@ -18,8 +19,18 @@ Networks built as named layers: train them, keep every version, look into each l
 A repository, the folder [bold].layerwise[/bold], keeps everything. It is the nearest one here or above.
 """
 
+
+class Ordered(TyperGroup):
+    """The commands as people meet them: data comes first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands in their order."""
+        return sorted(super().list_commands(ctx), key=lambda name: name != "data")
+
+
 app = typer.Typer(
     name="layerwise",
+    cls=Ordered,
     help=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,7 +60,10 @@ def settings(
         typer.Option("--repository", envvar="LAYERWISE_REPOSITORY", metavar="PATH", help="The repository's folder."),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=version.answer, help="Print the version and end.")
+        bool,
+        typer.Option(
+            "--version", metavar="", is_eager=True, callback=version.answer, help="Print the version and end."
+        ),
     ] = False,
 ) -> None:
     """Take the options that stand before the command."""

@@ -85,7 +85,8 @@ def _rows(repo: Repository, address: str, ids: list[str], sign: str, style: str)
     dataset = repo.dataset(address)
     for id in ids[:EXAMPLES]:
         row = dataset.row(id)
-        values = "  ".join(f"{name}: {_cell(value)}" for name, value in list(row.items())[:COLUMNS])
+        shown = [(name, value) for name, value in row.items() if name != dataset.key][:COLUMNS]
+        values = "  ".join(f"{name}: {_cell(value)}" for name, value in shown)
         yield screen.line((f"{sign} ", style), (_id(id, dataset.key), screen.NAME), f"  {values}")
     yield from _more(len(ids), "added" if sign == "+" else "removed")
 

@@ -188,7 +188,12 @@ def _value(value: Any) -> Any:
 
 
 @app.command()
-def diff(context: typer.Context, old: Version, new: Version, as_json: AsJson = False) -> None:
+def diff(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A version of a dataset: digits-data@1.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Another one: digits-data@2.")],
+    as_json: AsJson = False,
+) -> None:
     """Say which rows and columns differ between two versions, with examples."""
     from layerwise.cli.changes import changes_json, changes_shown
 

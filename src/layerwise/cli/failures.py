@@ -58,7 +58,7 @@ def say_usage(error: Any, *, as_json: bool) -> int:
     command = error.ctx.command_path if error.ctx is not None else "layerwise"
     message = error.format_message().rstrip()
     if "--repository" in message and message.startswith("No such option"):
-        message += " It stands before the command: layerwise --repository PATH …"
+        message += "; it stands before the command: layerwise --repository PATH …"
     stop = "" if message.endswith((".", "?", "…", ")")) else "."
     return fail("Usage", f"{message}{stop} See {command} --help", as_json=as_json)
 

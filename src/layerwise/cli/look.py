@@ -102,7 +102,7 @@ def alias(
     context: typer.Context,
     version: Annotated[str, typer.Argument(metavar="NAME[@REF]", help="A version to name, or a model to list.")],
     name: Annotated[str | None, typer.Argument(metavar="[ALIAS]", help="The alias: champion, in-use …")] = None,
-    drop: Annotated[bool, typer.Option("--drop", help="Take the alias away; the version stays.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", metavar="", help="Take the alias away; the version stays.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Give a version a movable name, or list a model's.

@@ -13,7 +13,7 @@ from layerwise.words import Address, parse_address, shorten
 if TYPE_CHECKING:
     from layerwise.repo import Repository
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON document instead of tables.")]
 Message = Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="Why: kept with the version.")]
 Code = Annotated[
     list[Path] | None,

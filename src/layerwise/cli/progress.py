@@ -18,7 +18,7 @@ from layerwise.engine.events import EpochEnded, Event, Phase, RunStarted, Step
 REFRESH = 0.1
 """Seconds between two movements of the bar: a step may take less than drawing it."""
 
-CELL = 9
+CELL = 10
 """Narrowest column of the table of epochs."""
 
 
@@ -66,7 +66,7 @@ class Lines:
         elif isinstance(event, EpochEnded):
             values = "  ".join(f"{name} {screen.number(value)}" for name, value in event.metrics.items())
             best = "  best so far" if event.best else ""
-            screen.note(f"epoch {event.epoch}/{self.epochs}  {values}  {event.seconds:.1f} s{best}", "")
+            screen.note(f"epoch {event.epoch}/{self.epochs}  {values}  {screen.duration(event.seconds)}{best}", "")
 
     def close(self) -> None:
         """Nothing is held."""

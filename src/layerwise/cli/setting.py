@@ -91,7 +91,7 @@ def _placed(inside: Mapping[str, Any], keys: Sequence[str], value: Any, path: Se
     if inner is not None and not isinstance(inner, Mapping):
         place = ".".join(path[: len(path) - len(rest)])
         raise InvalidConfig(
-            f"--set {'.'.join(path)}: {place} is {shorten(repr(inner))} and has nothing inside; "
+            f"--set {'.'.join(path)}: {place} is {shorten(inner)} and has nothing inside; "
             f"write --set '{place}={{…}}' to give it all at once"
         )
     return {**inside, first: _placed(inner or {}, rest, value, path)}

@@ -22,22 +22,24 @@ def show(
     data: Annotated[
         str | None, typer.Option("--data", metavar="NAME[@N]", help="The dataset from which a file's shapes follow.")
     ] = None,
-    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", metavar="", help="Print a Mermaid flowchart.")] = False,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page that draws itself.")] = None,
-    yaml: Annotated[bool, typer.Option("--yaml", help="Print the model's file.")] = False,
+    yaml: Annotated[bool, typer.Option("--yaml", metavar="", help="Print the model's file.")] = False,
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a model: its layers with shapes, parameters, state and owners; a version also with metrics and origin."""
     if sum([mermaid, yaml, as_json]) > 1:
         raise typer.BadParameter("--mermaid, --yaml and --json are three ways to print; choose one")
+    if data is not None and not what.endswith(ENDINGS):
+        raise typer.BadParameter("--data is for a model's file; a version knows the data that it was trained on")
     from layerwise.cli import anatomy
 
     if what.endswith(ENDINGS):
         found = anatomy.of_file(Path(what), lambda: _open(context), data, code)
     else:
         with open_repository(context) as repo:
-            found = anatomy.of_version(repo, what, data, code)
+            found = anatomy.of_version(repo, what, code)
     if html is not None:
         anatomy.write_html(found, html)
     if mermaid or yaml:

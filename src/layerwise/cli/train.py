@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +31,10 @@ def train(
     data: FromData = None,
     message: Message = "",
     resume: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Go on where the same run was broken off, or start anew.")
+        bool,
+        typer.Option(
+            "--resume/--no-resume", metavar="", help="Go on where the same run was broken off, or start anew."
+        ),
     ] = True,
     code: Code = None,
     as_json: AsJson = False,
@@ -121,10 +124,21 @@ def _summary(run: Run) -> None:
         screen.line((f"{ended.get(run.outcome, 'done')}, {epochs}{resumed}; "
                      f"the weights are those of epoch {run.epoch}; run {run.id}", screen.FAINT)),
         "",
-        by_split(run.metrics),
+        by_split(run.metrics, _before(run)),
         "",
         *(screen.line((f"{what:<16}", screen.FAINT), command) for what, command in _next(address)),
     )  # fmt: skip
+
+
+def _before(run: Run) -> tuple[str, Mapping[str, float]] | None:
+    """Return the version before, where its test rows were the same."""
+    repo, entry = run.version.repo, run.version.entry
+    if entry.parent is None:
+        return None
+    address = f"{entry.name}@{entry.parent}"
+    old, new = repo.manifest(repo.find(address)), run.version.manifest
+    same = all(old.data.get(key) == new.data.get(key) for key in ("digest", "split"))
+    return (address, old.metrics) if same else None
 
 
 def _next(address: str) -> list[tuple[str, str]]:

@@ -145,7 +145,7 @@ def export(
     context: typer.Context,
     version: VersionOf,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where; made if it is not there.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace the files of an earlier export.")] = False,
+    force: Annotated[bool, typer.Option("--force", metavar="", help="Replace the files of an earlier export.")] = False,
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:

@@ -124,8 +124,8 @@ def _gaps(array: Array) -> Array | None:
     """Return which rows of a masked array are missing, shape [rows]; None for an array without a mask."""
     if not isinstance(array, np.ma.MaskedArray):
         return None
-    gaps: Array = np.asarray(np.ma.getmaskarray(array), dtype=np.bool_).reshape(len(array), -1).any(axis=1)
-    return gaps
+    masks: Array = np.stack([np.ma.getmaskarray(array)])
+    return np.any(masks.reshape(len(array), -1), axis=1)
 
 
 def _marked(array: Array, missing: Array | None) -> Iterator[tuple[Any, bool]]:

@@ -22,12 +22,12 @@ from layerwise.data.cutting import cut
 from layerwise.data.diff import compare
 from layerwise.data.ids import ContentIds, KeyIds
 from layerwise.data.manifest import Block, Manifest, content_of
+from layerwise.data.packing import Packing
 from layerwise.data.reading import Dataset, open_dataset
 from layerwise.data.row import Row
 from layerwise.data.sources import Kept, as_table, open_source
 from layerwise.data.statistics import ColumnStatistics, Gathering
 from layerwise.store.catalog import Entry
-from layerwise.store.objects import PackWriter
 from layerwise.store.store import Store
 from layerwise.store.tables import encode_block
 from layerwise.words import Digest, parse_name
@@ -101,7 +101,7 @@ def add(
     head = store.catalog.head("dataset", checked, BRANCH)
     parent = None if head is None else open_dataset(store, checked, str(head.number))
     kept = Kept(open_source(source))
-    with store.objects.writing() as writer:
+    with Packing(store) as writer:
         written = _write(writer, kept, key)
         if parent is not None and parent.manifest.content == content_of(key, written.schema, written.blocks):
             return Added(parent, created=False, notes=kept.notes)
@@ -122,17 +122,15 @@ def add(
     return _added(parent, Dataset(store, manifest, digest), written, kept.notes)
 
 
-def _write(writer: PackWriter, kept: Kept, key: str | None) -> _Written:
+def _write(writer: Packing, kept: Kept, key: str | None) -> _Written:
     ids = ContentIds() if key is None else KeyIds(key, kept.schema)
     gathered = {field.name: Gathering(field.type) for field in kept.schema}
-    before = writer.new_bytes, writer.new_objects
     blocks = tuple(
         Block(writer.put([memoryview(encode_block(batch))]), batch.num_rows)
         for batch in cut(_watched(kept.pieces(), gathered), ids)
     )
     statistics = {name: gathering.result() for name, gathering in gathered.items()}
-    new_bytes, new_blocks = writer.new_bytes - before[0], writer.new_objects - before[1]
-    return _Written(kept.schema, blocks, statistics, new_bytes, new_blocks)
+    return _Written(kept.schema, blocks, statistics, writer.new_bytes, writer.new_objects)
 
 
 def _watched(pieces: Iterable[pa.RecordBatch], gathered: dict[str, Gathering]) -> Iterator[pa.RecordBatch]:

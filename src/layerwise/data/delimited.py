@@ -13,7 +13,10 @@ from layerwise.data.source import Source
 from layerwise.errors import InvalidFile
 from layerwise.words import shorten
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 256 << 10
+
+_LARGE_BLOCK_BYTES = 64 << 20
+"""Blocks of a file with rows that do not fit in a small one; longer rows are refused."""
 
 NOTHING = [
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
@@ -49,8 +52,8 @@ def open_csv(path: Path) -> Source:
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     try:
-        types = _types(path)
-        with _open(path, types) as reader:
+        block_bytes, types = _types(path)
+        with _open(path, types, block_bytes) as reader:
             yield from reader
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, InvalidFile):
@@ -58,11 +61,11 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
         raise InvalidFile(f"{path} cannot be read as CSV: {str(error)[:300]}") from None
 
 
-def _open(path: Path, types: Types) -> pacsv.CSVStreamingReader:
+def _open(path: Path, types: Types, block_bytes: int) -> pacsv.CSVStreamingReader:
     reader = pacsv.open_csv(
         path,
         # One thread: it says in which row a mistake is, and holds one block at a time.
-        read_options=pacsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
+        read_options=pacsv.ReadOptions(block_size=block_bytes, use_threads=False),
         parse_options=pacsv.ParseOptions(newlines_in_values=True),
         convert_options=pacsv.ConvertOptions(
             column_types=types,
@@ -92,18 +95,22 @@ def _check_header(path: Path, schema: pa.Schema) -> None:
             )
 
 
-def _types(path: Path) -> Types:
-    """Return the narrowest type of each column that reads every value, widening where one does not."""
+def _types(path: Path) -> tuple[int, Types]:
+    """Return the size of block that holds every row, and the narrowest type of each column that reads it."""
     types: Types = {}
+    block_bytes = _BLOCK_BYTES
     while True:
         try:
-            with _open(path, types) as reader:
+            with _open(path, types, block_bytes) as reader:
                 types = dict(zip(reader.schema.names, reader.schema.types, strict=True))
                 for _ in reader:
                     pass
-                return types
+                return block_bytes, types
         except pa.ArrowInvalid as error:
-            types = _widened(types, error)
+            if "straddling" in str(error) and block_bytes == _BLOCK_BYTES:
+                block_bytes = _LARGE_BLOCK_BYTES
+            else:
+                types = _widened(types, error)
 
 
 def _widened(types: Types, error: pa.ArrowInvalid) -> Types:

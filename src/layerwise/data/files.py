@@ -18,6 +18,7 @@ from layerwise.errors import InvalidFile, nearest
 from layerwise.words import shorten
 
 _ROWS_A_BATCH = 8192
+_PIECE_BYTES = 1 << 20
 
 
 def open_path(path: Path) -> Source:
@@ -68,7 +69,7 @@ def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
 def _rows_a_batch(metadata: pq.FileMetaData) -> int:
     groups = range(metadata.num_row_groups)
     size = sum(metadata.row_group(group).total_byte_size for group in groups)
-    return min(_ROWS_A_BATCH, max(1, int((4 << 20) * metadata.num_rows // max(1, size))))
+    return min(_ROWS_A_BATCH, max(1, int(_PIECE_BYTES * metadata.num_rows // max(1, size))))
 
 
 _OPENERS: dict[str, Callable[[Path], Source]] = {

@@ -23,8 +23,10 @@ from layerwise.words import shorten
 MAX_ID = 1000
 """Longest key of a row, in bytes."""
 
-_IN_MEMORY = 1 << 20
-"""Longer runs go to a temporary file: the ids of a table larger than memory may be larger than memory too."""
+_IN_MEMORY = 2 << 20
+"""Larger runs live in a temporary file: the ids of a table larger than memory may be larger than memory too."""
+
+_AT_ONCE = 1 << 16
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
 
@@ -48,16 +50,28 @@ class Seen:
         return counts
 
     def _keep(self, run: Numbers) -> None:
-        # Runs merge in powers of two, so there are few to search and each number is sorted again few times.
-        while self._runs and len(self._runs[-1]) <= len(run) and len(run) < _IN_MEMORY:
-            run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
-        self._runs.append(_spilled(run) if len(run) >= _IN_MEMORY else run)
+        # Runs double in length, so there are few to search and each number is merged few times.
+        while self._runs and len(self._runs[-1]) <= len(run):
+            run = _merged(self._runs.pop(), run)
+        self._runs.append(run)
 
 
-def _spilled(run: Numbers) -> Numbers:
+def _merged(one: Numbers, other: Numbers) -> Numbers:
+    """Return two sorted runs as one, holding only a part of them in memory."""
+    merged = _room(len(one) + len(other), one.dtype)
+    for run, against, side in (one, other, "left"), (other, one, "right"):
+        for start in range(0, len(run), _AT_ONCE):
+            part = run[start : start + _AT_ONCE]
+            places = np.searchsorted(against, part, side=side)  # type: ignore[call-overload]
+            merged[np.arange(start, start + len(part)) + places] = part
+    return merged
+
+
+def _room(length: int, dtype: np.dtype[Any]) -> Numbers:
+    if length * dtype.itemsize <= _IN_MEMORY:
+        return np.empty(length, dtype)
     with tempfile.TemporaryFile() as file:
-        run.tofile(file)
-        return np.memmap(file, dtype=run.dtype, mode="r")
+        return np.memmap(file, dtype=dtype, mode="w+", shape=(length,))
 
 
 class ContentIds:

@@ -23,7 +23,20 @@ Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Dataset:
-    """A handle on one version of a dataset. Cheap to hold: rows are read when they are asked for."""
+    """A handle on one version of a dataset. Cheap to hold: rows are read when they are asked for.
+
+    ``lw.dataset`` and ``Repository.dataset`` open one.
+
+    Args:
+        store: where the blocks of rows are.
+        manifest: what the version holds.
+        digest: the manifest's digest.
+
+    Example:
+        >>> people = lw.dataset("people", {"name": ["Ada", "Bo"], "age": [36, 41]}, key="name")  # doctest: +SKIP
+        >>> people[1]["age"], people.row("Ada")["age"], len(people)  # doctest: +SKIP
+        (41, 36, 2)
+    """
 
     def __init__(self, store: Store, manifest: Manifest, digest: Digest) -> None:
         self._store = store

@@ -24,7 +24,7 @@ from layerwise.data.source import Source
 from layerwise.errors import InvalidData
 from layerwise.words import shorten
 
-PIECE_BYTES = 4 << 20
+PIECE_BYTES = 1 << 20
 """Rows are worked on in pieces of about this many bytes, …"""
 
 PIECE_ROWS = 1 << 16
@@ -79,7 +79,7 @@ def _name(source: Any) -> str:
 
 
 class Kept:
-    """A source as it is kept: its schema, and its rows in pieces of at most about 4 MiB.
+    """A source as it is kept: its schema, and its rows in pieces of at most about 1 MiB.
 
     Raises:
         InvalidData: no rows, no columns, or a column that cannot be kept.

@@ -43,6 +43,20 @@ class Split:
       together. Adding later rows moves the bounds.
     - ``by="column"``: the value of ``column`` says it, either literally (``train``, ``validation`` or
       ``val``, ``test``) or through ``values``, e.g. ``{"train": ["2019", "2020"], "test": ["2021"]}``.
+
+    Args:
+        by: ``row``, ``group``, ``time`` or ``column``.
+        train, validation, test: the shares, 0 to 1, which add up to 1; of no account where ``by`` is ``column``.
+        column: the column to split by; none where ``by`` is ``row``.
+        values: the column's values by part, where ``by`` is ``column`` and the values do not say it themselves.
+        seed: another seed, another division; 0 to 2**63 - 1.
+
+    Raises:
+        InvalidConfig: shares that do not add up, a column that is missing or too much, an unknown word.
+
+    Example:
+        >>> Split(by="group", column="patient", train=0.7, validation=0.15, test=0.15).by
+        'group'
     """
 
     by: By = "row"

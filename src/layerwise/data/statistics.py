@@ -45,8 +45,8 @@ class ColumnStatistics:
     ``count`` values are there and ``missing`` are not (missing or NaN). ``distinct`` is exact, unless
     ``distinct_exact`` is false: then there are more than it says; None where values are not told apart
     (bytes, lists, tensors). ``min``, ``max``, ``mean`` and ``spread`` (standard deviation) are of numbers,
-    and of the items of tensors; dates and times have ``min`` and ``max`` as text. ``length`` is the least and the
-    most of text, bytes and lists.
+    and of the items of tensors; dates and times have ``min`` and ``max`` as text. ``length`` is the least and
+    the most of text, bytes and lists.
     """
 
     type: str
@@ -247,14 +247,16 @@ class _Distinct:
     """How many different numbers, dates or times come, until there are too many."""
 
     def __init__(self) -> None:
-        # None once there are too many; a sorted array, as a Python object for each number would fill the memory.
+        # None once there are too many. Sorted: a Python object for each number would fill the memory.
         self._values: Numbers | None = np.empty(0)
 
     def add(self, array: pa.Array) -> None:
         if self._values is None:
             return
-        words = np.unique(fixed_words(canonical(array)))
-        known = np.union1d(self._values, words) if self._values.size else words
+        words = fixed_words(canonical(array))
+        # Sorted by hand: NumPy's unique() goes through a hash table of many small pieces.
+        known = np.sort(np.concatenate([self._values.astype(words.dtype), words]))
+        known = known[np.concatenate([[True], known[1:] != known[:-1]])]
         self._values = None if len(known) > MAX_DISTINCT else known
 
     def result(self) -> dict[str, Any]:

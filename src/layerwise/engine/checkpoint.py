@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,5 +59,4 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Remove the checkpoint once the run is committed."""
-        with contextlib.suppress(FileNotFoundError):
-            self.disk.unlink(self._name)
+        self.disk.discard(self._name)

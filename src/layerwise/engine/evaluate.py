@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -29,12 +30,15 @@ class Live:
     states: Mapping[str, State]
     device: torch.device
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_order", [name for name in self.graph.wiring if name in live_layers(self.graph)])
+    @functools.cached_property
+    def order(self) -> list[str]:
+        """The data layers that run at every step, in the order in which they run."""
+        live = live_layers(self.graph)
+        return [name for name in self.graph.wiring if name in live]
 
     def inputs(self, values: dict[str, Value], generator: torch.Generator | None = None) -> list[Value]:
         """Return what enters the network; with a generator, live layers draw from it."""
-        for name in self._order:  # type: ignore[attr-defined]
+        for name in self.order:
             kind = data_kind(self.graph.by_name[name])
             value = kind.run(*(values[source] for source in self.graph.wiring[name]), state=self.states.get(name, {}))
             values[name] = kind.draw(value, generator) if kind.live and generator is not None else value

@@ -49,6 +49,8 @@ class Learner:
                 f"the model {live.graph.name!r} has no weights to train: every layer is frozen or has none"
             )
         self.live, self.truth, self.training = live, truth, training
+        # The loss is taken on the device; metrics and decoding are on the CPU, as in serving.
+        self._state = {name: tensor.to(live.device) for name, tensor in truth.state.items()}
         self.parameters = [parameter for _, parameter in named]
         self.monitor = training.monitor or truth.kind.monitor
         self.higher_is_better = self.monitor in truth.kind.higher_is_better
@@ -87,7 +89,7 @@ class Learner:
         """Take one step on a batch of rows and return its loss, a scalar tensor."""
         inputs = self.live.inputs(settled.take(chunk), generator)
         outputs = as_tensor(self.live.network(*inputs))
-        loss = self.truth.kind.loss(outputs, settled.truth[chunk].to(self.live.device), self.truth.state)
+        loss = self.truth.kind.loss(outputs, settled.truth[chunk].to(self.live.device), self._state)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.training.clip is not None:

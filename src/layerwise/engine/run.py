@@ -56,6 +56,11 @@ class Run:
         history: the metrics of every epoch by ``split/name``.
         seconds: how long it took.
         resumed: the epoch after which it went on from a checkpoint; 0 for a run in one piece.
+
+    Example:
+        >>> run = lw.train(model, scans, epochs=10, seed=7)  # doctest: +SKIP
+        >>> run.outcome, run.epoch, run.metrics["test/accuracy"]  # doctest: +SKIP
+        ('done', 9, 0.98)
     """
 
     id: str

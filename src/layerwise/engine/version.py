@@ -38,11 +38,19 @@ PIECE = 8192
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a model, opened for reading.
+    """One version of a model, opened for reading. ``lw.load`` opens one.
+
+    Args:
+        repo: the repository that it is in.
+        entry: its name, number and digest in the catalog.
+        manifest: what it is made of.
+        module_given: for a model made by ``lw.wrap``, an instance of its module.
 
     Example:
         >>> version = lw.load("digits@1")  # doctest: +SKIP
         >>> version.predict({"image": scans})  # doctest: +SKIP
+        >>> version.trace({"image": scans[0]})["edges"].shape  # doctest: +SKIP
+        torch.Size([1, 16, 8, 8])
     """
 
     repo: Repository
@@ -203,6 +211,11 @@ def load(address: str, *, repo: Repository | None = None, module: nn.Module | No
 
     Raises:
         NotFound: with the nearest name.
+
+    Example:
+        >>> version = lw.load("digits@champion")  # doctest: +SKIP
+        >>> print(version, version.metrics["test/accuracy"])  # doctest: +SKIP
+        digits@3 0.98
     """
     door = repo or default_repository()
     entry = door.find(address)

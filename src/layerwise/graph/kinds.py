@@ -43,6 +43,12 @@ class Kind(abc.ABC):
         role: ``data`` (runs on rows before anything learns by gradient), ``neural``, or ``answer``.
         arity: fewest and most inputs; None is any number.
         described: the layers inside are told of, not wired: the layer's module runs them itself.
+
+    Example:
+        >>> make("scale", {"by": 16}).title
+        'scale.v1'
+        >>> make("scale", {"by": 16}).options()
+        {'by': 16.0}
     """
 
     name: ClassVar[str] = ""
@@ -140,8 +146,21 @@ _loaded = False
 def register(name: str, version: int = 1) -> Callable[[type[K]], type[K]]:
     """Return a decorator that enters a Kind under ``name``. A better one is a new version; old ones still load.
 
+    Args:
+        name: what descriptions call the kind, e.g. ``bottleneck``; it becomes ``bottleneck.v1``.
+        version: the kind's version, from 1. A kind that is in use never changes what it computes.
+
     Raises:
         InvalidLayer: the name is taken at that version by another class.
+
+    Example:
+        >>> @register("same")
+        ... @dataclass(frozen=True)
+        ... class Same(Kind):
+        ...     def infer(self, inputs, state=None):
+        ...         return inputs[0]
+        >>> make("same.v1", {}) == Same()
+        True
     """
 
     def enter(cls: type[K]) -> type[K]:

@@ -18,6 +18,12 @@ class Port:
         shape: the shape of one row, without the batch; ``None`` in it is a size that is learned from the data.
         padded: the first dimension is a sequence, and every row carries its true length.
         size: how many different whole numbers there can be (categories, a vocabulary); None where unknown.
+
+    Example:
+        >>> str(Port("float32", (1, 8, 8)))
+        'float32[batch, 1, 8, 8]'
+        >>> str(Port("int64", (20,), padded=True, size=500))
+        'int64[batch, 20] padded of 500 values'
     """
 
     dtype: str

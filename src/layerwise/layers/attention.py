@@ -76,6 +76,16 @@ class Attention(FieldKind):
         bias: whether the projections have one.
         causal: no step sees a later one.
         activation: the function after it.
+
+    Raises:
+        InvalidLayer: fewer heads than one.
+        InvalidShape: no sequence of float32 vectors, or features that are no multiple of ``heads``, with the cure.
+
+    Example:
+        >>> str(lw.Attention(heads=4).infer((lw.Port("float32", (20, 32), padded=True),)))
+        'float32[batch, 20, 32] padded'
+        >>> lw.Layer("asked", lw.Attention(heads=4), inputs=["question", "document"]).inputs
+        ('question', 'document')
     """
 
     arity: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -133,6 +143,15 @@ class Transformer(FieldKind):
         norm_first: normalise before attention and feed-forward instead of after.
         causal: no step sees a later one.
         bias: whether linear layers and normalisations have one.
+
+    Raises:
+        InvalidLayer: no activation, or a size below 1.
+        InvalidShape: no sequence of float32 vectors, or features that are no multiple of ``heads``, with the cure.
+
+    Example:
+        >>> block = lw.Transformer(heads=4, feedforward=64, activation="gelu", norm_first=True)
+        >>> str(block.infer((lw.Port("float32", (20, 32), padded=True),)))
+        'float32[batch, 20, 32] padded'
     """
 
     heads: int
@@ -220,6 +239,15 @@ class Positions(FieldKind):
     Args:
         by: ``sinusoidal`` (nothing to learn) or ``learned``.
         length: the most steps, for learned ones; follows from the input where its length is fixed.
+
+    Raises:
+        InvalidShape: no sequence of float32 vectors, or more steps than learned positions.
+
+    Example:
+        >>> places = lw.Positions()
+        >>> module = places.build((lw.Port("float32", (3, 4)),))
+        >>> places.call(module, torch.zeros(1, 3, 4))[0, 0]
+        tensor([0., 1., 0., 1.])
     """
 
     by: Literal["sinusoidal", "learned"] = "sinusoidal"

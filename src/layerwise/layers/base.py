@@ -26,6 +26,11 @@ class Padded(NamedTuple):
     Attributes:
         values: [batch, longest, ...]; what lies behind a row's length is padding.
         lengths: [batch], int64, the true lengths.
+
+    Example:
+        >>> rows = Padded(torch.tensor([[5, 6, 0], [7, 0, 0]]), torch.tensor([2, 1]))
+        >>> rows.values.shape, rows_of(rows)
+        (torch.Size([2, 3]), 2)
     """
 
     values: Tensor
@@ -55,6 +60,18 @@ class DataKind(Kind):
         learns: ``fit`` reads the training rows and returns a state.
         couples_rows: a row's output depends on other rows (a window over time), so it runs on whole tables in order.
         live: ``draw`` changes the value anew at each training step (augmentation); ``run`` passes it on.
+
+    Example:
+        >>> @lw.register("celsius")
+        ... @dataclass(frozen=True)
+        ... class Celsius(lw.DataKind):
+        ...     offset: float = 32.0
+        ...     def infer(self, inputs, state=None):
+        ...         return inputs[0]
+        ...     def run(self, *inputs, state):
+        ...         return (as_tensor(inputs[0]) - self.offset) / 1.8
+        >>> Celsius().run(torch.tensor([212.0]), state={})
+        tensor([100.])
     """
 
     role: ClassVar[Role] = "data"
@@ -80,7 +97,21 @@ class DataKind(Kind):
 
 @dataclass(frozen=True)
 class NeuralKind(Kind):
-    """A layer that is an ``nn.Module``: abstract. Its weights keep the module's own ``state_dict`` keys."""
+    """A layer that is an ``nn.Module``: abstract. Its weights keep the module's own ``state_dict`` keys.
+
+    Example:
+        >>> @lw.register("bottleneck")
+        ... @dataclass(frozen=True)
+        ... class Bottleneck(lw.NeuralKind):
+        ...     width: int
+        ...     def infer(self, inputs, state=None):
+        ...         return inputs[0]
+        ...     def build(self, inputs):
+        ...         size = inputs[0].shape[-1]
+        ...         return nn.Sequential(nn.Linear(size, self.width), nn.Linear(self.width, size))
+        >>> Bottleneck(width=2).build((lw.Port("float32", (8,)),))(torch.zeros(3, 8)).shape
+        torch.Size([3, 8])
+    """
 
     role: ClassVar[Role] = "neural"
 
@@ -100,6 +131,14 @@ class AnswerKind(Kind):
     Class attributes:
         monitor: the metric that early stopping and "the best so far" look at unless the run says otherwise.
         higher_is_better: of the metrics, by name, those that are better when larger.
+
+    Example:
+        >>> answer = lw.Classes("species")
+        >>> state = answer.fit([(pa.array(["ant", "bee", "ant"]),)])
+        >>> answer.encode(pa.array(["bee"]), state=state)
+        tensor([1])
+        >>> answer.decode(torch.tensor([[9.0, 0.0]]), state).column("species")[0].as_py()
+        'ant'
     """
 
     role: ClassVar[Role] = "answer"

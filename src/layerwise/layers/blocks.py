@@ -53,7 +53,19 @@ class BlockKind(FieldKind):
 @register("block")
 @dataclass(frozen=True)
 class Block(BlockKind):
-    """Layers under one name: what the last of them makes leaves the block."""
+    """Layers under one name: what the last of them makes leaves the block.
+
+    Args:
+        activation: the function after it.
+
+    Raises:
+        InvalidShape: a block without layers inside it.
+
+    Example:
+        >>> inner = [lw.Layer("hidden", nn.Linear, out_features=8), lw.Layer("code", nn.Linear, out_features=2)]
+        >>> [path for path, _ in lw.Layer("encoder", lw.Block(), layers=inner).walk()]
+        ['encoder', 'encoder.hidden', 'encoder.code']
+    """
 
     def joined(self, made: Port, inputs: tuple[Port, ...]) -> Port:
         """Return the last layer's port."""
@@ -67,7 +79,23 @@ class Block(BlockKind):
 @register("residual")
 @dataclass(frozen=True)
 class Residual(BlockKind):
-    """Layers whose output is added to the block's input: ``activation(inner(x) + x)``."""
+    """Layers whose output is added to the block's input: ``activation(inner(x) + x)``.
+
+    Args:
+        activation: the function after the sum.
+
+    Raises:
+        InvalidShape: layers inside that change the shape, with the cure.
+
+    Example:
+        >>> inner = [lw.Layer("conv", nn.Conv2d, out_channels=16, kernel_size=3, padding=1)]
+        >>> model = lw.Model("m", [
+        ...     lw.Layer("image", lw.Column("image", shape=(16, 8, 8))),
+        ...     lw.Layer("stage", lw.Residual(activation="relu"), layers=inner),
+        ... ])
+        >>> str(model.check({"image": lw.Port("float32", (16, 8, 8))})["stage"])
+        'float32[batch, 16, 8, 8]'
+    """
 
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
 

@@ -86,10 +86,22 @@ def _common(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> tuple
 @register("add")
 @dataclass(frozen=True)
 class Add(_Elementwise):
-    """The sum of its inputs.
+    """The sum of its inputs, number by number.
+
+    It takes two inputs or more of one shape and dtype (a size may be 1 where another input has more), and gives that
+    shape.
 
     Args:
         activation: the function after it.
+
+    Raises:
+        InvalidShape: inputs that cannot be added, with the cure.
+
+    Example:
+        >>> str(lw.Add().infer((lw.Port("float32", (8, 4, 4)), lw.Port("float32", (8, 1, 1)))))
+        'float32[batch, 8, 4, 4]'
+        >>> lw.Layer("joined", lw.Add(activation="relu"), inputs=["body", "shortcut"]).inputs
+        ('body', 'shortcut')
     """
 
     operation: ClassVar[Callable[[Tensor, Tensor], Tensor]] = operator.add
@@ -101,8 +113,18 @@ class Add(_Elementwise):
 class Multiply(_Elementwise):
     """The product of its inputs, number by number: a gate or a mask.
 
+    It takes two inputs or more of one shape and dtype (a size may be 1 where another input has more), and gives that
+    shape.
+
     Args:
         activation: the function after it.
+
+    Raises:
+        InvalidShape: inputs that cannot be multiplied, with the cure.
+
+    Example:
+        >>> str(lw.Multiply().infer((lw.Port("float32", (20, 8)), lw.Port("float32", (20, 1)))))
+        'float32[batch, 20, 8]'
     """
 
     operation: ClassVar[Callable[[Tensor, Tensor], Tensor]] = operator.mul
@@ -118,6 +140,14 @@ class Concatenate(FieldKind):
         dim: the dimension that grows, counted without the batch, from 0; negative from the end. Where not given, the
             channels of images and volumes (three dimensions or more), else the last.
         activation: the function after it.
+
+    Raises:
+        InvalidLayer: a ``dim`` that the inputs do not have.
+        InvalidShape: inputs that differ in another size than that of ``dim``, or in their dtype.
+
+    Example:
+        >>> str(lw.Concatenate().infer((lw.Port("float32", (16, 8, 8)), lw.Port("float32", (4, 8, 8)))))
+        'float32[batch, 20, 8, 8]'
     """
 
     arity: ClassVar[tuple[int, int | None]] = (2, None)
@@ -169,6 +199,14 @@ class Permute(FieldKind):
 
     Args:
         dims: the dimensions as they leave, counted without the batch, from 0.
+
+    Raises:
+        InvalidLayer: ``dims`` that does not name each dimension once.
+        InvalidShape: an input with more or fewer dimensions.
+
+    Example:
+        >>> str(lw.Permute(dims=(1, 0)).infer((lw.Port("float32", (20, 8)),)))
+        'float32[batch, 8, 20]'
     """
 
     dims: tuple[int, ...] = (1, 0)

@@ -8,26 +8,25 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from layerwise.errors import Invalid, InvalidLayer, InvalidShape, nearest
+from layerwise.errors import Invalid, InvalidLayer, InvalidShape
 from layerwise.graph.kinds import Kind, plain, register_resolver
 from layerwise.graph.layer import qualified_name
 from layerwise.graph.ports import Port
 from layerwise.layers.activations import activate, hold_activation
-from layerwise.layers.arguments import REQUIRED, SIZES, arguments_of, fit_options, is_torch, size_arguments
+from layerwise.layers.arguments import SIZES, arguments_of, fit_options, is_torch, size_arguments
 from layerwise.layers.base import NeuralKind, Padded, Value
+from layerwise.layers.classes import arity_of, file_of, own_class, source_of, takes_lengths, torch_class
+from layerwise.layers.formulas import Shape, shape_of
 from layerwise.layers.masks import inside
-from layerwise.layers.probe import first_line, probe, where_raised
+from layerwise.layers.probe import STAND_INS, fill, first_line, probe, quiet, where_raised
 from layerwise.layers.wants import INTEGERS, MOVERS, explain, hold_inputs
 from layerwise.words import shorten
 
@@ -36,22 +35,6 @@ POSITIONWISE = frozenset(
     | {name for name in torch.nn.modules.activation.__all__ if name not in ("MultiheadAttention", "Softmax2d", "PReLU")}
 )
 """Modules that work on each position of a sequence by itself, so what leaves them has the lengths that arrived."""
-
-ELSEWHERE = {
-    **dict.fromkeys(("Sequential", "Module", "Container"), "write a `block` with layers inside"),
-    **dict.fromkeys(("ModuleList", "ModuleDict"), "write its layers one by one, or a `block` with layers inside"),
-    **dict.fromkeys(("ParameterList", "ParameterDict"), "it does not run; write a module class of your own"),
-    **dict.fromkeys(("RNNBase", "RNNCellBase"), "use torch.nn.RNN, torch.nn.GRU or torch.nn.LSTM"),
-    **dict.fromkeys(
-        ("MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"), "it needs indices beside values; use torch.nn.Upsample"
-    ),
-    "DataParallel": "how many processors there are is said to `train`",
-    "LSTMCell": "it answers with two tensors; use torch.nn.LSTM",
-    "MultiheadAttention": "use the kind `attention`",
-    "TransformerEncoder": "write `transformer` layers one after another",
-    "TransformerDecoder": "write torch.nn.TransformerDecoderLayer layers one after another",
-}
-"""Classes of ``torch.nn`` that are no layer by themselves, and what to use."""
 
 SYNONYMS = {
     **dict.fromkeys(("dense", "linear", "fc", "fully_connected"), "torch.nn.Linear"),
@@ -96,7 +79,7 @@ class TorchModule(NeuralKind):
     @property
     def arity(self) -> tuple[int, int | None]:  # type: ignore[override]
         """Fewest and most inputs: what the class's ``forward`` takes."""
-        return _arity(self.of)
+        return arity_of(self.of)
 
     @property
     def code(self) -> dict[str, str]:
@@ -110,8 +93,14 @@ class TorchModule(NeuralKind):
 
     def build(self, inputs: tuple[Port, ...]) -> nn.Module:
         """Return a new module. Raises InvalidShape where a size is unknown, InvalidLayer where torch refuses."""
+        return self._made(inputs)
+
+    def _made(self, inputs: tuple[Port, ...], *, blank: bool = False) -> nn.Module:
         arguments = size_arguments(self.of, dict(self.arguments), inputs)
         try:
+            if blank and self.of is nn.Embedding:
+                # It draws its weights by a part of torch that takes a second to load; for its shape it needs none.
+                arguments["_weight"] = torch.empty(arguments["num_embeddings"], arguments["embedding_dim"])
             return self.of(**arguments)
         except Invalid:
             raise
@@ -120,9 +109,14 @@ class TorchModule(NeuralKind):
 
     def call(self, module: nn.Module, *inputs: Value) -> Value:
         """Return the activation of the module's output; lengths stay where it works position by position."""
-        padded = next((value for value in inputs if isinstance(value, Padded)), None)
+        padded = None
+        for value in inputs:
+            if isinstance(value, Padded):
+                padded = value
+                break
         if padded is None:
-            return activate(self.activation, module(*inputs))
+            left = module(*inputs)
+            return left if self.activation is None else activate(self.activation, left)
         if self.of is nn.EmbeddingBag:
             return activate(self.activation, _bags(module, padded))
         values = [value.values if isinstance(value, Padded) else value for value in inputs]
@@ -139,6 +133,11 @@ class TorchModule(NeuralKind):
             hold_inputs(self.of, inputs)
             if inputs[0].padded and self.of.__name__.startswith("Transformer"):
                 raise InvalidShape(f"it gets {inputs[0]} and would read the padding; use the kind `transformer`")
+        assumed = self._assumed(inputs)
+        shape = self._by_formula(assumed)
+        if shape is not None:
+            dtype = inputs[0].dtype if self.of.__name__ in MOVERS else "float32"
+            return self._described(Port(dtype, shape), inputs)
         made: list[nn.Module] = []
 
         def build(ports: tuple[Port, ...]) -> nn.Module:
@@ -146,12 +145,19 @@ class TorchModule(NeuralKind):
             return made[-1]
 
         try:
-            found = probe(build, self._try, self._assumed(inputs), cpu=not is_torch(self.of))
+            found = probe(build, self._try, assumed, cpu=not is_torch(self.of))
         except Invalid:
             raise
         except Exception as error:
             raise self._explained(error, made[-1] if made else None, inputs) from None
         return self._described(found, inputs)
+
+    def _by_formula(self, inputs: tuple[Port, ...]) -> Shape | None:
+        if not is_torch(self.of) or len(inputs) != 1 or self.activation == "glu":
+            return None
+        known = tuple(fill(port, STAND_INS[0]) for port in inputs)
+        with quiet(), torch.device("meta"):
+            return shape_of(self._made(known, blank=True), inputs[0].shape)
 
     def _try(self, module: nn.Module, *values: Tensor) -> Any:
         lengths = {}
@@ -197,54 +203,10 @@ class TorchModule(NeuralKind):
     def _explained(self, error: Exception, module: nn.Module | None, inputs: tuple[Port, ...]) -> Exception:
         if is_torch(self.of):
             return explain(self.of, module, inputs, error)
-        said = f"{type(error).__name__}: {first_line(error)}{where_raised(error, _file(self.of))}"
+        said = f"{type(error).__name__}: {first_line(error)}{where_raised(error, file_of(self.of))}"
         if module is None:
             return InvalidLayer(f"{self.title} cannot be made with {shorten(str(self.options()))}: {said}")
         return InvalidShape(f"it gets {' and '.join(map(str, inputs))}, and {self.title} raised {said}")
-
-
-@functools.lru_cache(maxsize=512)
-def _taken(forward: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
-    return tuple(inspect.signature(forward).parameters.values())[1:]
-
-
-def _arity(cls: type[nn.Module]) -> tuple[int, int | None]:
-    taken = [p for p in _taken(cls.forward) if p.name != "lengths"]
-    positional = [p for p in taken if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    fewest = sum(p.default is REQUIRED for p in positional)
-    if is_torch(cls):
-        return fewest, fewest
-    return max(fewest, 1), None if any(p.kind is p.VAR_POSITIONAL for p in taken) else max(len(positional), 1)
-
-
-def takes_lengths(cls: type[nn.Module]) -> bool:
-    """Tell whether a class of the user's has a ``forward`` that asks for the ``lengths`` of a padded input."""
-    return not is_torch(cls) and any(p.name == "lengths" for p in _taken(cls.forward))
-
-
-def source_of(cls: type) -> dict[str, str]:
-    """Return the source of a class and of what it inherits, by qualified name, without torch's."""
-    return dict(_source(cls))
-
-
-@functools.lru_cache(maxsize=512)
-def _source(cls: type) -> dict[str, str]:
-    found = {}
-    for base in cls.__mro__:
-        if is_torch(base) or base.__module__ == "builtins":
-            continue
-        try:
-            found[qualified_name(base)] = inspect.getsource(base)
-        except (OSError, TypeError):
-            continue
-    return found
-
-
-def _file(cls: type) -> str:
-    try:
-        return inspect.getfile(cls)
-    except (OSError, TypeError):
-        return ""
 
 
 def _bags(module: nn.Module, padded: Padded) -> Tensor:
@@ -253,45 +215,6 @@ def _bags(module: nn.Module, padded: Padded) -> Tensor:
     starts = torch.cumsum(lengths, 0) - lengths
     left: Tensor = module(padded.values[inside(padded)], starts)
     return left
-
-
-def find_class(title: str) -> type[nn.Module] | None:
-    """Return the module class of this qualified name that is in the running program, or None.
-
-    Nothing is imported: modules that are loaded already are read, without asking them for what they load lazily.
-    """
-    parts = title.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
-        module = sys.modules.get(".".join(parts[:cut]))
-        if module is None:
-            continue
-        thing: Any = module
-        for part in parts[cut:]:
-            thing = vars(thing).get(part) if hasattr(thing, "__dict__") else None
-        return thing if isinstance(thing, type) and issubclass(thing, nn.Module) else None
-    return None
-
-
-@functools.cache
-def torch_classes() -> dict[str, type[nn.Module]]:
-    """Return every class of ``torch.nn`` that is a layer, by its title.
-
-    Example:
-        >>> torch_classes()["torch.nn.Linear"]
-        <class 'torch.nn.modules.linear.Linear'>
-    """
-    public = {
-        name: thing for name, thing in vars(nn).items() if isinstance(thing, type) and issubclass(thing, nn.Module)
-    }
-    return {f"torch.nn.{name}": thing for name, thing in sorted(public.items()) if _refusal(name) is None}
-
-
-def _refusal(name: str) -> str | None:
-    if "Loss" in name:
-        return "the loss belongs to the answer layer (`classes`, `value`, …)"
-    if name.startswith("Lazy"):
-        return f"sizes are inferred, so use torch.nn.{name.removeprefix('Lazy')}"
-    return ELSEWHERE.get(name)
 
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.([A-Za-z_]\w*|<locals>))+\Z")
@@ -306,38 +229,13 @@ def resolve(title: str, options: Mapping[str, Any]) -> Kind | None:
     """
     if len(title) > 300 or not _DOTTED.match(title) or _VERSION.search(title):
         return None
-    cls = _torch_class(title) if title.startswith("torch.") else _own_class(title)
+    cls = torch_class(title) if title.startswith("torch.") else own_class(title)
     if cls is None:
         return None
     said = dict(options)
     own = "activation" in arguments_of(cls)
     activation = None if own else hold_activation(said.pop("activation", None))
     return TorchModule(cls, tuple(fit_options(cls, said).items()), activation)
-
-
-def _torch_class(title: str) -> type[nn.Module] | None:
-    name = title.removeprefix("torch.nn.")
-    reason = _refusal(name)
-    known = torch_classes()
-    if title in known:
-        return known[title]
-    if reason is not None and hasattr(nn, name):
-        raise InvalidLayer(f"{title} is no layer by itself: {reason}")
-    raise InvalidLayer(f"there is no layer {shorten(title)}.{nearest(title, known)}")
-
-
-def _own_class(title: str) -> type[nn.Module] | None:
-    if "<locals>" in title:
-        raise InvalidLayer(
-            f"{title} is defined inside a function, where it cannot be found; define it at a module's top level"
-        )
-    cls = find_class(title)
-    if cls is None and title.rpartition(".")[0] not in sys.modules:
-        raise InvalidLayer(
-            f"the class {shorten(title)} is not in the running program; "
-            f"import it before, or run `layerwise … --code FILE.py` with the file that defines it"
-        )
-    return cls
 
 
 register_resolver(resolve, SYNONYMS)

@@ -106,7 +106,7 @@ def row_moments(value: Value) -> tuple[Numbers, Numbers]:
     if isinstance(value, Padded):
         inside = steps(value).reshape(*x.shape[:2], *(1 for _ in x.shape[2:]))
         x = x.masked_fill(~inside, np.nan)
-    total = Moments.of(x.reshape(len(x), -1).numpy().T)
+    total = Moments.of(x.flatten(1).numpy().T)
     # A row of nothing but missing values stays missing; it is no error.
     counted = Moments(np.maximum(total.count, 1), total.mean, total.squares)
     mean, spread = counted.mean_and_spread()

@@ -72,19 +72,20 @@ def blocks(parts: Iterable[Numbers]) -> Iterator[Numbers]:
         InvalidData: there is no row.
     """
     waiting: list[Numbers] = []
-    rows = 0
+    rows = total = 0
     for part in parts:
         waiting.append(part)
-        rows += len(part)
+        rows, total = rows + len(part), total + len(part)
         size = max(1, BLOCK // max(1, part.shape[1]))
-        while rows >= size:
+        if rows >= size:
             whole = np.concatenate(waiting)
-            yield whole[:size]
-            waiting, rows = [whole[size:]], rows - size
+            full = rows - rows % size
+            yield from (whole[start : start + size] for start in range(0, full, size))
+            waiting, rows = [whole[full:]], rows % size
+    if not total:
+        raise no_rows()
     if rows:
         yield np.concatenate(waiting)
-    elif not waiting:
-        raise no_rows()
 
 
 def no_rows() -> InvalidData:

@@ -39,8 +39,8 @@ def probe(build: Build, call: Call, inputs: tuple[Port, ...], *, cpu: bool = Fal
         InvalidShape: what the module said, in words that name no stand-in.
 
     Example:
-        >>> probe(lambda ports: nn.Flatten(), lambda module, x: module(x), (Port("float32", (3, 4)),))
-        Port(dtype='float32', shape=(12,), padded=False, size=None, numeric=True)
+        >>> str(probe(lambda ports: nn.Flatten(), lambda module, x: module(x), (Port("float32", (3, 4)),)))
+        'float32[batch, 12]'
     """
     tries = STAND_INS if any(None in port.shape for port in inputs) else STAND_INS[:1]
     found = [_once(build, call, tuple(fill(port, size) for port in inputs), cpu) for size in tries]

@@ -193,6 +193,15 @@ class PoolOverTime(FieldKind):
 
     Args:
         by: ``mean``, ``max``, ``last`` or ``first``. A row of no steps gives zeros.
+
+    Raises:
+        InvalidShape: no sequence of float32 vectors, with the cure.
+
+    Example:
+        >>> two_rows = lw.Padded(torch.tensor([[[1.0], [3.0]], [[5.0], [0.0]]]), torch.tensor([2, 1]))
+        >>> lw.PoolOverTime(by="mean").call(nn.Identity(), two_rows)
+        tensor([[2.],
+                [5.]])
     """
 
     by: Literal["mean", "max", "last", "first"] = "mean"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,9 @@ class Step:
     name: str
     kind: NeuralKind
     takes: tuple[int, ...]
-    drops: tuple[int, ...] = ()
+    drops: tuple[int, ...]
+    call: Callable[..., Value]
+    block: bool
 
 
 class Network(nn.Module):
@@ -60,7 +62,12 @@ class Network(nn.Module):
         values = self._entering(inputs)
         for step in self._steps:
             taken = [values[slot] for slot in step.takes]
-            values.append(self._run(step, taken) if observe is None else self._show(step, taken, observe, prefix))
+            if observe is not None:
+                values.append(self._show(step, taken, observe, prefix))
+            else:
+                module = self._module(step.name)
+                # A block's kind gets what the layers inside made, then what they got.
+                values.append(step.call(module, *([module(*taken), *taken] if step.block else taken)))
             for slot in step.drops:
                 values[slot] = None
         left: Value = values[self._leaves]
@@ -85,16 +92,10 @@ class Network(nn.Module):
     def _module(self, name: str) -> nn.Module:
         return self._modules[name]  # type: ignore[return-value]
 
-    def _run(self, step: Step, taken: list[Value]) -> Value:
-        module = self._module(step.name)
-        if isinstance(step.kind, BlockKind):
-            taken = [module(*taken), *taken]
-        return step.kind.call(module, *taken)
-
     def _show(self, step: Step, taken: list[Value], observe: Observe, prefix: str) -> Value:
         module, path = self._module(step.name), prefix + step.name
         inside = prefix if step.kind.transparent else f"{path}."
-        if isinstance(step.kind, BlockKind):
+        if step.block:
             taken = [module(*taken, observe=observe, prefix=inside), *taken]
         if step.kind.described:
             with observed(module, observe, inside, rows_of(taken[0])):
@@ -186,6 +187,7 @@ def _plan(
     steps = []
     for name, layer in layers.items():
         drops = tuple(slot for slot, user in last.items() if user == name)
-        assert isinstance(layer.action, NeuralKind)
-        steps.append(Step(name, layer.action, taken[name], drops))
+        kind = layer.action
+        assert isinstance(kind, NeuralKind)
+        steps.append(Step(name, kind, taken[name], drops, kind.call, isinstance(kind, BlockKind)))
     return tuple(steps), slots[exit]

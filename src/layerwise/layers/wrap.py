@@ -24,8 +24,8 @@ from layerwise.graph.kinds import register
 from layerwise.graph.layer import Layer, at_layer, qualified_name
 from layerwise.graph.ports import NUMBERS, Port
 from layerwise.layers.base import NeuralKind, Padded, Value
+from layerwise.layers.classes import source_of, takes_lengths
 from layerwise.layers.columns import Column
-from layerwise.layers.modules import source_of, takes_lengths
 from layerwise.layers.probe import first_line, port_of, probe
 from layerwise.words import parse_layer_name, shorten
 
@@ -59,6 +59,10 @@ class Wrapped(NeuralKind):
         for dtype in self.dtypes:
             if dtype not in NUMBERS:
                 raise InvalidLayer(f"the option 'dtypes' names {shorten(dtype)}; expected e.g. 'float32'")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Wrapped:
+        # A description is a value: a copy of a network must not copy the weights a second time.
+        return self
 
     def options(self) -> dict[str, Any]:
         """Return the options, without the instance."""

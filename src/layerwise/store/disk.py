@@ -139,6 +139,11 @@ class Disk:
         self.sync_folder(parent)
         self._synced.add(folder)
 
+    def discard(self, name: str) -> None:
+        """Remove a file that may be gone already."""
+        with contextlib.suppress(FileNotFoundError):
+            self.unlink(name)
+
     def sweep(self) -> int:
         """Remove the files that dead writers left, unless somebody is writing now; return how many."""
         removed = 0
