@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from layerwise.data.dataset import Dataset as Dataset
+    from layerwise.data.reading import Dataset as Dataset
     from layerwise.data.split import Split as Split
     from layerwise.engine.model import Model as Model
     from layerwise.engine.model import wrap as wrap
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 # The same page for the running program: which module holds which names.
 _PAGES = {
-    "layerwise.data.dataset": ("Dataset",),
+    "layerwise.data.reading": ("Dataset",),
     "layerwise.data.split": ("Split",),
     "layerwise.engine.model": ("Model", "wrap"),
     "layerwise.engine.run": ("Run", "train"),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from layerwise.cli.reference import keys_of
+from tests.cli.conftest import Command
 
-Run = Any
 
-
-def test_add_says_what_was_kept_and_what_to_look_at(run: Run, tmp_path: Path) -> None:
+def test_add_says_what_was_kept_and_what_to_look_at(run: Command, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,x\n1,2\n2,3\n")
     done = run("data", "add", "numbers", tmp_path / "a.csv", "--key", "id")
     assert done.code == 0
@@ -20,14 +18,14 @@ def test_add_says_what_was_kept_and_what_to_look_at(run: Run, tmp_path: Path) ->
     assert "layerwise data show numbers@1" in done.out
 
 
-def test_add_again_makes_no_version(run: Run, own: Path) -> None:
+def test_add_again_makes_no_version(run: Command, own: Path) -> None:
     done = run("data", "add", "flowers-data", own / "flowers.csv", "--key", "id", "--json")
     assert done.json["created"] is False
     assert done.json["dataset"] == "flowers-data@1"
     assert set(done.json) == keys_of("data add")
 
 
-def test_add_counts_what_changed(run: Run, own: Path) -> None:
+def test_add_counts_what_changed(run: Command, own: Path) -> None:
     text = (own / "flowers.csv").read_text().splitlines()
     (own / "flowers.csv").write_text("\n".join([*text[:4], "f3,9,9,rose", *text[5:80], "new,1,1,tulip"]) + "\n")
     found = run("data", "add", "flowers-data", own / "flowers.csv", "--key", "id", "--json").json
@@ -43,11 +41,11 @@ def test_add_counts_what_changed(run: Run, own: Path) -> None:
     assert "→ 9.0" in shown
 
 
-def test_a_diff_of_equals_says_so(run: Run, own: Path) -> None:
+def test_a_diff_of_equals_says_so(run: Command, own: Path) -> None:
     assert "the same 80 rows" in run("data", "diff", "flowers-data@1", "flowers-data").out
 
 
-def test_list_is_newest_first(run: Run, own: Path) -> None:
+def test_list_is_newest_first(run: Command, own: Path) -> None:
     (own / "b.csv").write_text("id,a\n1,2\n")
     run("data", "add", "flowers-data", own / "b.csv", "--key", "id")
     assert [row["number"] for row in run("data", "list", "flowers-data", "--json").json["versions"]] == [2, 1]
@@ -56,7 +54,7 @@ def test_list_is_newest_first(run: Run, own: Path) -> None:
     assert "flowers-data@2" in run("data", "list").out
 
 
-def test_show_has_columns_and_first_rows(run: Run, own: Path) -> None:
+def test_show_has_columns_and_first_rows(run: Command, own: Path) -> None:
     found = run("data", "show", "flowers-data", "--json").json
     assert set(found) == keys_of("data show")
     assert found["columns"]["a"]["type"] == "float64"
@@ -68,7 +66,7 @@ def test_show_has_columns_and_first_rows(run: Run, own: Path) -> None:
     assert "… and 75 more rows" in shown
 
 
-def test_a_tensor_is_shown_by_its_shape(run: Run, tmp_path: Path) -> None:
+def test_a_tensor_is_shown_by_its_shape(run: Command, tmp_path: Path) -> None:
     import numpy as np
 
     np.savez(tmp_path / "scans.npz", image=np.zeros((3, 8, 8), np.uint8))
@@ -79,7 +77,7 @@ def test_a_tensor_is_shown_by_its_shape(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.csv", "missing.csv", "b.txt"])
 def test_a_source_that_cannot_be_read_leaves_no_repository(
-    run: Run, tmp_path: Path, own_repository: Path, name: str
+    run: Command, tmp_path: Path, own_repository: Path, name: str
 ) -> None:
     (tmp_path / "b.txt").write_text("x")
     done = run("data", "add", "9bad" if name == "a.csv" else "numbers", tmp_path / name)
@@ -88,7 +86,7 @@ def test_a_source_that_cannot_be_read_leaves_no_repository(
     assert not own_repository.exists()
 
 
-def test_what_stands_in_data_is_shown_and_does_not_act(run: Run, tmp_path: Path) -> None:
+def test_what_stands_in_data_is_shown_and_does_not_act(run: Command, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"x": "\\u001b[31mred [bold]b[/bold]"}\n')
     run("data", "add", "texts", tmp_path / "a.jsonl", "-m", "evil\x1b[2J\u202emessage")
     for words in (["show", "texts"], ["list"], ["show", "texts", "--json"], ["list", "--json"]):

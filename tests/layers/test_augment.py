@@ -95,7 +95,7 @@ def test_a_zoom_grows_and_shrinks_about_the_centre_and_never_by_more() -> None:
     found = drawn(Augment(zoom=0.3), ring.expand(200, 1, 41, 41))[:, 0]
     mass = found.sum((1, 2))
     radius = (found * torch.hypot(x, y)).sum((1, 2)) / mass / 10
-    assert 0.69 < radius.min() < 0.75 < 1.25 < radius.max() < 1.31
+    assert 0.67 < radius.min() < 0.75 < 1.25 < radius.max() < 1.33
     for place in (x, y):
         np.testing.assert_allclose((found * place).sum((1, 2)) / mass, 0, atol=0.05)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import io
-import subprocess
 import sys
 import zipfile
 from typing import Any
@@ -54,15 +54,14 @@ def test_rows_are_scikit_learns_and_a_row_is_the_row_alone(made: Any, method: An
     assert make(kind.title, kind.options()) == kind
 
 
-def test_the_same_estimator_is_the_same_bytes_in_another_process() -> None:
-    program = (
-        "import torch, blake3; from sklearn.cluster import KMeans; from layerwise.layers.estimator import estimator;"
-        "state = estimator(KMeans(2)).fit([(torch.arange(40.0).view(10, 4) ** 2,)]);"
-        "print(bytes(state['skops'].tolist()).hex())"
-    )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    state = estimator(cluster.KMeans(2)).fit([(torch.arange(40.0).view(10, 4) ** 2,)])
-    assert found.strip() == bytes(state["skops"].tolist()).hex()
+@pytest.mark.parametrize("made", [cluster.KMeans(2), ensemble.IsolationForest(n_estimators=2)], ids=str)
+def test_the_same_estimator_is_the_same_bytes_wherever_it_lies_in_memory(made: Any) -> None:
+    fitted = made.set_params(random_state=0).fit(X)
+    one, other = skopsfile.dump(fitted), skopsfile.dump(copy.deepcopy(fitted))
+    assert one == other
+    with zipfile.ZipFile(io.BytesIO(one)) as archive:
+        assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
+    assert skopsfile.dump(skopsfile.load(one)) == one
 
 
 def test_its_description_holds_what_is_not_at_its_default() -> None:

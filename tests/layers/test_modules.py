@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 
 from layerwise.errors import Invalid, InvalidLayer, InvalidShape
 from layerwise.graph.kinds import Kind, make
-from layerwise.graph.layer import Layer
+from layerwise.graph.layer import Layer, qualified_name
 from layerwise.graph.ports import Port
+from layerwise.layers import classes
 from layerwise.layers.base import NeuralKind, Padded
 from layerwise.layers.classes import find_class
 from layerwise.layers.modules import TorchModule, resolve
@@ -475,3 +477,17 @@ def test_nothing_is_imported_by_a_name_in_a_description(monkeypatch: pytest.Monk
     assert find_class("xml.dom.minidom.Net") is None
     assert resolve("lazy_package.Net", {}) is None
     assert set(sys.modules) == before
+
+
+class Opener(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def test_a_description_alone_does_not_make_a_class_of_an_installed_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classes, "LIBRARIES", {str(Path(__file__).parent)})
+    title = qualified_name(Opener)
+    with pytest.raises(InvalidLayer, match="installed library"):
+        make(title, {})
+    assert Layer("any", Opener).kind == title
+    assert make(title, {}).title == title

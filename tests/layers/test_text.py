@@ -78,6 +78,7 @@ def test_byte_pairs_know_their_size_and_merge_what_is_common() -> None:
     assert len(found[0]) == 1
 
 
+@pytest.mark.slow
 def test_byte_pairs_are_the_same_in_another_process() -> None:
     program = (
         "import pyarrow as pa; from layerwise.layers.text import Tokens;"

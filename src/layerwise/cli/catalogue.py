@@ -48,7 +48,7 @@ class About:
 def every_kind() -> list[About]:
     """Return every registered kind and every class of ``torch.nn`` that is a layer."""
     from layerwise.graph import kinds
-    from layerwise.layers.modules import torch_classes
+    from layerwise.layers.classes import torch_classes
 
     registered = [_registered(name, kind) for name, kind in kinds.registered().items()]
     return [*registered, *(_torch(title, cls) for title, cls in torch_classes().items())]
@@ -60,7 +60,7 @@ def one_kind(name: str) -> About:
     Raises:
         InvalidLayer: with the nearest name.
     """
-    from layerwise.layers.modules import find_class
+    from layerwise.layers.classes import find_class
 
     known = {about.name: about for about in every_kind()}
     names = {**{about.name.rpartition(".")[2]: about for about in known.values()}, **known}

@@ -171,9 +171,17 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout. NaN and infinity, which JSON does not have, are null."""
+    paper().file.write(f"{as_json(value)}\n")
+
+
+def as_json(value: Any) -> str:
+    """Return any value of ours as JSON in which every character is one that is seen.
+
+    >>> as_json({"loss": float("nan")})
+    '{\\n  "loss": null\\n}'
+    """
     text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
-    console = paper()
-    console.file.write("".join(map(_seen, text)) + "\n")
+    return "".join(map(_seen, text))
 
 
 def print_raw(text: str) -> None:

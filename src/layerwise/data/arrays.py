@@ -125,7 +125,8 @@ def _gaps(array: Array) -> Array | None:
     if not isinstance(array, np.ma.MaskedArray):
         return None
     masks: Array = np.stack([np.ma.getmaskarray(array)])
-    return np.any(masks.reshape(len(array), -1), axis=1)
+    gaps: Array = np.any(masks.reshape(len(array), -1), axis=1)
+    return gaps
 
 
 def _marked(array: Array, missing: Array | None) -> Iterator[tuple[Any, bool]]:

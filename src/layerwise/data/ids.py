@@ -24,7 +24,7 @@ MAX_ID = 1000
 """Longest key of a row, in bytes."""
 
 _IN_MEMORY = 2 << 20
-"""Larger runs live in a temporary file: the ids of a table larger than memory may be larger than memory too."""
+"""Larger runs live in a temporary file: a table larger than memory may have more ids than memory holds."""
 
 _AT_ONCE = 1 << 16
 

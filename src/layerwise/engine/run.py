@@ -29,7 +29,7 @@ from layerwise.engine.model import Model
 from layerwise.engine.ports import port_to_json, ports_of
 from layerwise.engine.rows import Rows, fit
 from layerwise.engine.settle import Settled, fit_answer, settle
-from layerwise.engine.tensors import to_raw
+from layerwise.engine.tensors import digest_tensors, to_raw
 from layerwise.engine.training import Training
 from layerwise.engine.version import Version
 from layerwise.errors import InvalidConfig, InvalidData, InvalidGraph
@@ -102,6 +102,7 @@ class Prepared:
             "graph": self.model.digest,
             "code": {path: layer.action.code for path, layer in layers.items() if layer.action.code},
             "data": self.dataset.digest,
+            "start": digest_tensors(self.live.network.state_dict()),
             "training": {**self.training.to_json(), "checkpoint": None},
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from layerwise.canonical import digest
 from layerwise.errors import Damaged
 from layerwise.store.tensors import RawTensor
+from layerwise.words import Digest
 
 _WORDS = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
@@ -25,6 +27,16 @@ def to_raw(tensors: Mapping[str, Tensor]) -> dict[str, RawTensor]:
 def _raw(tensor: Tensor) -> RawTensor:
     data = memoryview(tensor.reshape(-1).view(torch.uint8).numpy().data) if tensor.numel() else b""
     return RawTensor(_WORDS[tensor.dtype], tuple(tensor.shape), data)
+
+
+def digest_tensors(tensors: Mapping[str, Tensor]) -> Digest:
+    """Return the digest of tensors: names, types, shapes and bits."""
+    raw = to_raw(tensors)
+    return digest("tensors.v1", *(part for name in sorted(raw) for part in _parts(name, raw[name])))
+
+
+def _parts(name: str, raw: RawTensor) -> tuple[bytes | memoryview, ...]:
+    return name.encode(), raw.dtype.encode(), repr(raw.shape).encode(), memoryview(raw.data)
 
 
 def from_raw(tensors: Mapping[str, RawTensor]) -> dict[str, Tensor]:

@@ -140,6 +140,7 @@ Resolver = Callable[[str, Mapping[str, Any]], Kind | None]
 _kinds: dict[str, dict[int, type[Kind]]] = {}
 _resolvers: list[Resolver] = []
 _synonyms: dict[str, str] = {}
+_admitted: set[str] = set()
 _loaded = False
 
 
@@ -186,6 +187,16 @@ def register_resolver(resolver: Resolver, synonyms: Mapping[str, str] = types.Ma
     """
     _resolvers.append(resolver)
     _synonyms.update(synonyms)
+
+
+def admit(title: str) -> None:
+    """Note that the running program itself named a class: descriptions may name it too from now on."""
+    _admitted.add(title)
+
+
+def is_admitted(title: str) -> bool:
+    """Tell whether the running program itself named the class called ``title``."""
+    return title in _admitted
 
 
 def load() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
+import sysconfig
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 from layerwise.errors import InvalidLayer, nearest
+from layerwise.graph import kinds
 from layerwise.graph.layer import qualified_name
 from layerwise.layers.arguments import REQUIRED, is_torch
 from layerwise.words import shorten
@@ -95,7 +98,22 @@ def own_class(title: str) -> type[nn.Module] | None:
             f"the class {shorten(title)} is not in the running program; "
             f"import it before, or run `layerwise … --code FILE.py` with the file that defines it"
         )
+    if cls is not None and _is_installed(cls) and not kinds.is_admitted(title):
+        raise InvalidLayer(
+            f"the class {shorten(title)} is an installed library's, and a description alone may not make one; "
+            f"name it once in the program: lw.Layer('any', {cls.__name__}, ...)"
+        )
     return cls
+
+
+def _is_installed(cls: type) -> bool:
+    # A library may hold a class whose constructor loads files: being imported somewhere is no leave to make one.
+    file = file_of(cls)
+    return any(file.startswith(folder + os.sep) for folder in LIBRARIES)
+
+
+LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+"""Where installed code lies: what is elsewhere is the user's own program."""
 
 
 @functools.lru_cache(maxsize=512)

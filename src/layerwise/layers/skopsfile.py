@@ -9,6 +9,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from layerwise.errors import Damaged, InvalidData, InvalidLayer, Missing
 from layerwise.words import shorten
 
@@ -69,17 +71,31 @@ def load(data: bytes) -> Any:
 
 
 def _settled(data: bytes) -> bytes:
-    # skops writes the time and addresses of memory, which differ each time: they become numbers in order.
+    # skops writes the time and addresses of memory, which differ each time: addresses become numbers in order.
     numbers, files, target = itertools.count(1), dict[str, str](), io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as settled:
         schema = json.loads(source.read(SCHEMA))
         _renumber(schema, {}, files, numbers)
-        content = {new: source.read(old) for old, new in files.items()}
+        content = {new: _without_gaps(source.read(old)) for old, new in files.items()}
         content[SCHEMA] = json.dumps(schema).encode()
         for name in sorted(content):
             entry = zipfile.ZipInfo(name)
             entry.create_system = 3
             settled.writestr(entry, content[name])
+    return target.getvalue()
+
+
+def _without_gaps(data: bytes) -> bytes:
+    # Between the fields of a record (a tree's nodes) lies whatever the memory held before: it becomes zeros.
+    if not data.startswith(np.lib.format.MAGIC_PREFIX):
+        return data
+    array = np.load(io.BytesIO(data))
+    if array.dtype.names is None:
+        return data
+    clean, target = np.zeros_like(array), io.BytesIO()
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    np.lib.format.write_array(target, clean)
     return target.getvalue()
 
 
