@@ -59,9 +59,13 @@ class Address:
 def shorten(value: object, limit: int = 60) -> str:
     """Return a value fit to stand in a message: text quoted, control characters escaped, cut at ``limit``.
 
+    ``None`` is ``nothing``: who wrote a file has not written None.
+
     >>> shorten("größe"), shorten([1, 2])
     ("'größe'", '[1, 2]')
     """
+    if value is None:
+        return "nothing"
     if isinstance(value, str):
         return repr(value) if len(value) <= limit else f"{value[:limit]!r}… ({len(value):,} characters)"
     try:
@@ -114,6 +118,19 @@ def parse_layer_name(text: object) -> str:
 def parse_digest(text: object) -> Digest:
     """Return ``text`` as a digest, or raise InvalidName."""
     return Digest(_matched(_DIGEST, text, what="a digest", rule="64 hexadecimal digits"))
+
+
+def parse_version(text: object) -> Address:
+    """Return the parts of an address of a whole version, or raise InvalidName: the address of a layer is not one.
+
+    >>> parse_version("digits@3").version
+    '3'
+    """
+    address = parse_address(text)
+    if address.layer is not None or address.visit is not None:
+        whole = Address(address.model, address.version)
+        raise InvalidName(f"{shorten(str(address))} names a layer, and a whole version is meant; write {whole}")
+    return address
 
 
 def parse_address(text: object) -> Address:

@@ -24,7 +24,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("show flowers@1/hidden:2", "write flowers@1"),
     ("show ../../etc/passwd", "is not"),
     ("show missing.yaml", "cannot be read"),
-    ("show flowers --yaml --json", "choose one"),
+    ("show flowers --yaml --mermaid", "choose one"),
     ("show flowers --data flowers-data", "--data is for a model's file"),
     ("alias flowers@1", "which alias?"),
     ("alias flowers nope --drop", "no alias 'nope'"),

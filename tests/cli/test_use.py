@@ -115,7 +115,8 @@ def test_kinds_lists_all_and_describes_one(run: Command) -> None:
     found = run("kinds", "--json").json["kinds"]
     names = {kind["name"] for kind in found}
     assert {"column", "standardize", "classes", "torch.nn.Conv2d"} <= names
-    assert all(kind["does"] for kind in found)
+    # One class of torch has no docstring.
+    assert {kind["name"] for kind in found if not kind["does"]} <= {"torch.nn.CrossMapLRN2d"}
     listed = run("kinds").out
     assert "standardize" in listed
     assert "Conv2d" in listed

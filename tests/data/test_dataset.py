@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from layerwise.data import Row, add, as_table, open_dataset
-from layerwise.data.ids import ContentIds
+from layerwise.data.ids import ContentIds, Seen
 from layerwise.data.manifest import read_manifest
 from layerwise.errors import Conflict, Damaged, InvalidData, InvalidFile, InvalidName, NotFound, Unsupported
 from layerwise.store.store import Store
@@ -302,3 +302,13 @@ def test_a_block_of_another_length_is_damage(store: Store, monkeypatch: pytest.M
     monkeypatch.setattr(type(store.objects), "get", lambda _, digest: memoryview(other))
     with pytest.raises(Damaged, match="block 0 of people@1 has 1 rows; the manifest says 3"):
         people.table()
+
+
+def test_many_ids_are_counted_in_scratch_space(store: Store) -> None:
+    numbers = np.random.default_rng(0).integers(0, 1_500_000, 2_000_000).astype(np.uint64)
+    seen = Seen(store.disk.scratch)
+    taken = [seen.count(numbers[start : start + 100_000]) for start in range(0, len(numbers), 100_000)]
+    order = np.argsort(numbers, kind="stable")
+    expected = np.empty(len(numbers), dtype=np.int64)
+    expected[order] = np.arange(len(numbers)) - np.searchsorted(numbers[order], numbers[order])
+    assert np.array_equal(np.concatenate(taken), expected)

@@ -73,6 +73,7 @@ class Anything(Kind):
 
     role: ClassVar[Role] = "neural"
     arity: ClassVar[tuple[int, int | None]] = (0, None)
+    nests: ClassVar[bool] = True
     value: Any = None
     options_by_name: Mapping[str, Any] = field(default_factory=dict)
 
@@ -139,5 +140,5 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinds, "_loaded", True)
     for name, kind in NAMED.items():
         # A class has one name: `block` is a class of its own.
-        kinds.register(name)(type(kind.__name__, (kind,), {}) if name == "block" else kind)
+        kinds.register(name)(type(kind.__name__, (kind,), {"nests": True}) if name == "block" else kind)
     kinds.register_resolver(find_torch, {"conv": "torch.nn.Conv2d"})

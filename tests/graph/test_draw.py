@@ -54,7 +54,7 @@ def nasty(text: str) -> Graph:
         Layer("b", f"torch.nn.{text}", options={text: text}, frozen=True),
         Layer("c", "anything", value=[text], layers=[Layer("end", "anything", value=text)]),
     ]
-    return Graph("m", layers, data=text)
+    return Graph("m", layers)
 
 
 def ports_of(text: str) -> dict[str, Port]:

@@ -76,7 +76,7 @@ BAD: list[tuple[Callable[[], list[Layer]], str]] = [
     (lambda: [join("a")], "layer 'a' (join.v1): it has 0 inputs and takes at least 1; put a layer before it"),
     (
         lambda: [source("a"), Layer("b", "scale", inputs=["a", "a"])],
-        "it has 2 inputs and takes 1; name them with inputs",
+        "it has 2 inputs and takes 1; put a `join` before it",
     ),
     (lambda: [source("a"), Layer("b", "column", column="x", inputs=["a"])], "it reads the dataset and takes no inputs"),
     (lambda: [source("a"), join("b", "input")], "the input 'input' is no layer here"),
@@ -102,7 +102,7 @@ BAD: list[tuple[Callable[[], list[Layer]], str]] = [
     ),
     (
         lambda: [source("a"), Layer("b", "classes", target="t"), Layer("c", "classes", target="u", inputs="a")],
-        "the model 'm' has 2 answer layers (b, c); keep one",
+        "layer 'c' (classes.v1): the model has 2 answer layers (b, c); keep one",
     ),
 ]
 
@@ -239,16 +239,16 @@ def test_the_models_name_its_data_and_training_are_not_part_of_the_digest() -> N
 BAD_DESCRIPTIONS: list[tuple[Any, str]] = [
     (None, "a model is a mapping with the keys model, data, layers, train; found NoneType"),
     ([], "found list"),
-    ({}, "a model needs the key 'model'; found None"),
-    ({"model": "m"}, "a model needs the key 'layers'; found None"),
+    ({}, "a model needs the key 'model'; found nothing: write model: NAME"),
+    ({"model": "m"}, "a model needs the key 'layers'; found nothing: write layers: {NAME: {kind: …}, …}"),
     ({"model": 3, "layers": {}}, "a model needs the key 'model'; found 3"),
     ({"model": "m", "layers": []}, "a model needs the key 'layers'; found []"),
     ({"model": "m", "layers": {}}, "has no layers"),
     ({"model": "m", "layer": {}}, "no key 'layer'. Did you mean 'layers'?"),
     ({"model": "../m", "layers": {"a": {"kind": "column", "column": "x"}}}, "'../m' is not a model's name"),
-    ({"model": "m", "layers": {"a": None}}, "layer 'a': expected a mapping with a kind, found None"),
+    ({"model": "m", "layers": {"a": None}}, "layer 'a': expected a mapping with a kind, found nothing; write {kind: NAME}"),
     ({"model": "m", "layers": {"a": {}}}, "layer 'a': the kind is missing"),
-    ({"model": "m", "layers": {"a": {"kind": 3}}}, "layer 'a': the kind is missing"),
+    ({"model": "m", "layers": {"a": {"kind": 3}}}, "layer 'a': the kind is 3: write kind: NAME"),
     ({"model": "m", "layers": {"a": {"kind": "nothing"}}}, "layer 'a': there is no kind 'nothing'"),
     ({"model": "m", "layers": {"a": {"kind": "block", "layers": [1]}}}, "layer 'a': layers must be a mapping"),
     ({"model": "m", "layers": {3: {"kind": "join"}}}, "must be text, found int"),

@@ -233,7 +233,7 @@ def test_every_type_of_an_option_can_be_said() -> None:
     ("options", "said"),
     [
         ({"unit": 3}, "no option 'unit'. Did you mean 'units'?"),
-        ({}, "the option 'units' is missing: a whole number"),
+        ({}, "the option 'units' (a whole number) is missing: write units: …"),
         ({"units": 3, "\x1b": 1}, "no option '\\x1b'. There is: activation, units."),
         ({"units": "many"}, "the option 'units' is 'many'; expected a whole number"),
         ({"units": 3, "activation": "rellu"}, "expected 'relu' or 'gelu' or nothing"),

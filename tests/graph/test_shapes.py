@@ -34,7 +34,7 @@ def test_the_port_of_every_layer_is_known_before_a_row_is_read() -> None:
 def test_layers_in_a_block_run_in_the_order_of_their_wires() -> None:
     inner = [Layer("sum", "join", inputs=["first"]), Layer("first", "dense", inputs="input", units=3)]
     with_last = [*inner, Layer("last", "join", inputs="sum")]
-    found = check(Graph("m", [pixels(3), Layer("stage", "join", layers=with_last, inputs="pixels")]), None)
+    found = check(Graph("m", [pixels(3), Layer("stage", "block", layers=with_last, inputs="pixels")]), None)
     assert list(found)[1:4] == ["stage.first", "stage.sum", "stage.last"]
 
 

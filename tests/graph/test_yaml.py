@@ -143,7 +143,7 @@ def siblings(draw: st.DrawFn, depth: int = 0) -> list[Layer]:
 def graphs(draw: st.DrawFn) -> Graph:
     """Draw a model."""
     layers = draw(siblings())
-    data = draw(st.none() | texts)
+    data = draw(st.none() | st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,30}(@[0-9]{1,3})?", fullmatch=True))
     return Graph("m", layers, data=data, train=draw(st.dictionaries(texts, values, max_size=3)))
 
 

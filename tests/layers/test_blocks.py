@@ -104,8 +104,8 @@ def test_another_shape_cannot_be_added_and_the_cure_is_told() -> None:
         (lambda: Layer("stage", "residual"), InvalidShape, "a residual needs layers inside it"),
         (
             lambda: Layer("stage", nn.Linear, out_features=2, layers=[linear("a")]),
-            InvalidShape,
-            "layers inside belong to a `block`",
+            InvalidLayer,
+            "takes no layers inside; use a `block` or `residual`",
         ),
         (
             lambda: Layer("stage", "block", inputs=["x", "x"], layers=[linear("a")]),
@@ -115,7 +115,7 @@ def test_another_shape_cannot_be_added_and_the_cure_is_told() -> None:
         (
             lambda: Layer("stage", "block", layers=[Layer("s", "add")]),
             InvalidGraph,
-            "it gets 1 inputs from the block around it and takes at least 2",
+            "it gets 1 input from the block around it and takes at least 2",
         ),
         (
             lambda: Layer("stage", "add", layers=[Layer("s", "add")], inputs=["x", "x"]),

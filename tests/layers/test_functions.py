@@ -45,7 +45,8 @@ class Unit:
 
 def bmi(weight: Array, height: Array) -> Array:
     """Return the body mass index."""
-    return Unit().convert(weight) / squared(height) + 0 * TABLE.sum() + (0 if UNTEXTED else 1)
+    index: Array = Unit().convert(weight) / squared(height) + 0 * TABLE.sum()
+    return index if UNTEXTED else height
 
 
 def initials(names: pa.Array) -> pa.Array:

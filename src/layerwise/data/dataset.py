@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from layerwise.data.cutting import cut
 from layerwise.data.diff import compare
-from layerwise.data.ids import ContentIds, KeyIds
+from layerwise.data.ids import ContentIds, KeyIds, Scratch
 from layerwise.data.manifest import Block, Manifest, content_of
 from layerwise.data.packing import Packing
 from layerwise.data.reading import Dataset, open_dataset
@@ -102,7 +102,7 @@ def add(
     parent = None if head is None else open_dataset(store, checked, str(head.number))
     kept = Kept(open_source(source))
     with Packing(store) as writer:
-        written = _write(writer, kept, key)
+        written = _write(writer, kept, key, store.disk.scratch)
         if parent is not None and parent.manifest.content == content_of(key, written.schema, written.blocks):
             return Added(parent, created=False, notes=kept.notes)
         manifest = Manifest(
@@ -122,8 +122,8 @@ def add(
     return _added(parent, Dataset(store, manifest, digest), written, kept.notes)
 
 
-def _write(writer: Packing, kept: Kept, key: str | None) -> _Written:
-    ids = ContentIds() if key is None else KeyIds(key, kept.schema)
+def _write(writer: Packing, kept: Kept, key: str | None, scratch: Scratch) -> _Written:
+    ids = ContentIds(scratch) if key is None else KeyIds(key, kept.schema, scratch)
     gathered = {field.name: Gathering(field.type) for field in kept.schema}
     blocks = tuple(
         Block(writer.put([memoryview(encode_block(batch))]), batch.num_rows)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,12 +29,15 @@ _IN_MEMORY = 2 << 20
 _AT_ONCE = 1 << 16
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
+Scratch = Callable[[int], Any]
+"""Gives that many writable bytes: a temporary file's, mapped (``store.disk.scratch``), or memory's."""
 
 
 class Seen:
     """A multiset of numbers that streams by: counts how often each came before, in 8 to 16 bytes a number."""
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: Scratch = bytearray) -> None:
+        self._scratch = scratch
         self._runs: list[Numbers] = []
 
     def count(self, numbers: Numbers) -> Numbers:
@@ -52,33 +55,29 @@ class Seen:
     def _keep(self, run: Numbers) -> None:
         # Runs double in length, so there are few to search and each number is merged few times.
         while self._runs and len(self._runs[-1]) <= len(run):
-            run = _merged(self._runs.pop(), run)
+            run = self._merged(self._runs.pop(), run)
         self._runs.append(run)
 
+    def _merged(self, one: Numbers, other: Numbers) -> Numbers:
+        # Part by part, so that only a part is in memory.
+        merged = self._room(len(one) + len(other), one.dtype)
+        for run, against, side in (one, other, "left"), (other, one, "right"):
+            for start in range(0, len(run), _AT_ONCE):
+                part = run[start : start + _AT_ONCE]
+                places = np.searchsorted(against, part, side=side)  # type: ignore[call-overload]
+                merged[np.arange(start, start + len(part)) + places] = part
+        return merged
 
-def _merged(one: Numbers, other: Numbers) -> Numbers:
-    """Return two sorted runs as one, holding only a part of them in memory."""
-    merged = _room(len(one) + len(other), one.dtype)
-    for run, against, side in (one, other, "left"), (other, one, "right"):
-        for start in range(0, len(run), _AT_ONCE):
-            part = run[start : start + _AT_ONCE]
-            places = np.searchsorted(against, part, side=side)  # type: ignore[call-overload]
-            merged[np.arange(start, start + len(part)) + places] = part
-    return merged
-
-
-def _room(length: int, dtype: np.dtype[Any]) -> Numbers:
-    if length * dtype.itemsize <= _IN_MEMORY:
-        return np.empty(length, dtype)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, dtype=dtype, mode="w+", shape=(length,))
+    def _room(self, length: int, dtype: np.dtype[Any]) -> Numbers:
+        size = length * dtype.itemsize
+        return np.empty(length, dtype) if size <= _IN_MEMORY else np.frombuffer(self._scratch(size), dtype)
 
 
 class ContentIds:
     """Ids of rows without a key: 32 hexadecimal digits of the content; equal rows get ``#2``, ``#3``, …."""
 
-    def __init__(self) -> None:
-        self._seen = Seen()
+    def __init__(self, scratch: Scratch = bytearray) -> None:
+        self._seen = Seen(scratch)
 
     def name(self, batch: pa.RecordBatch | None, digests: Bytes) -> pa.Array:
         """Return the ids of the next rows from their digests, shape [rows, 16]."""
@@ -98,14 +97,14 @@ class ContentIds:
 class KeyIds:
     """Ids of rows with a key: the key's value as text, unique and never missing."""
 
-    def __init__(self, key: str, schema: pa.Schema) -> None:
+    def __init__(self, key: str, schema: pa.Schema, scratch: Scratch = bytearray) -> None:
         if key not in schema.names:
             raise InvalidData(f"there is no column {shorten(key)} to be the key.{nearest(key, schema.names)}")
         found = schema.field(key).type
         if not (pa.types.is_string(found) or pa.types.is_integer(found)):
             raise InvalidData(f"the key {shorten(key)} is of type {found}; a key is text or whole numbers")
         self._key = key
-        self._seen = Seen()
+        self._seen = Seen(scratch)
 
     def name(self, batch: pa.RecordBatch, digests: Bytes) -> pa.Array:
         """Return the ids of the next rows, or raise InvalidData with keys that are missing or come twice."""

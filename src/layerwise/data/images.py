@@ -122,11 +122,14 @@ def _read(path: Path) -> bytes:
 
 
 def _plain_bytes(path: Path) -> bytes:
-    # O_NOFOLLOW and the look at the open file: a link or a pipe put there meanwhile is not read.
-    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)), "rb") as file:
+    there = path.lstat()
+    if not stat.S_ISREG(there.st_mode):
+        raise InvalidFile(f"{path} is not a plain file")
+    with path.open("rb") as file:
         found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise InvalidFile(f"{path} is not a plain file")
+        # The look at the open file: a link that was put there meanwhile is not read.
+        if not os.path.samestat(there, found):
+            raise InvalidFile(f"{path} changed while it was read; try again")
         if found.st_size > MAX_IMAGE_BYTES:
             raise InvalidFile(f"{path} is {found.st_size:,} bytes; an image may have {MAX_IMAGE_BYTES:,}")
         return file.read(MAX_IMAGE_BYTES + 1)

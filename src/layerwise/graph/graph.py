@@ -9,15 +9,17 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Self
 
 from layerwise.canonical import digest_value, encode
-from layerwise.errors import InvalidConfig, InvalidGraph, nearest
-from layerwise.graph.layer import Layer, at_layer, unknown_input
-from layerwise.words import Digest, Name, parse_name, shorten
+from layerwise.errors import InvalidConfig, InvalidGraph, InvalidName, nearest
+from layerwise.graph.layer import Layer, at_layer, hold_layers, unknown_input
+from layerwise.words import Digest, Name, parse_name, parse_version, shorten
 
 INPUT = "input"
 """What the layers inside a block call the block's own input."""
 
 KEYS = ("model", "data", "layers", "train")
 """What a model's description holds."""
+
+_NEEDED = {"model": (str, "model: NAME"), "layers": (Mapping, "layers: {NAME: {kind: …}, …}")}
 
 
 @dataclass(frozen=True, init=False)
@@ -43,14 +45,15 @@ class Graph:
         self, name: str, layers: Iterable[Layer], *, data: str | None = None, train: Mapping[str, Any] | None = None
     ) -> None:
         object.__setattr__(self, "name", parse_name(name, "a model's name"))
-        object.__setattr__(self, "layers", tuple(layers))
-        object.__setattr__(self, "data", data)
-        object.__setattr__(self, "train", dict(train or {}))
+        object.__setattr__(self, "layers", hold_layers(layers))
+        object.__setattr__(self, "data", _hold_data(data))
+        object.__setattr__(self, "train", _hold_train(train))
         if not self.layers:
             raise InvalidGraph(f"the model {self.name!r} has no layers; give it at least a column and an answer")
         for path, layer in self.walk():
             if layer.layers and not layer.action.described:
                 wire(layer.layers, inside=path)
+                _hold_inner_roles(layer, path)
         hold_roles(self)
 
     def __hash__(self) -> int:
@@ -108,16 +111,11 @@ class Graph:
         for key in description:
             if key not in KEYS:
                 raise InvalidGraph(f"a model has no key {shorten(str(key))}.{nearest(str(key), KEYS)}")
-        for key, kind in {"model": str, "layers": Mapping}.items():
+        for key, (kind, shape) in _NEEDED.items():
             if not isinstance(description.get(key), kind):
-                raise InvalidGraph(f"a model needs the key {key!r}; found {shorten(description.get(key))}")
+                raise InvalidGraph(f"a model needs the key {key!r}; found {shorten(description.get(key))}: write {shape}")
         layers = [Layer.from_description(name, said) for name, said in description["layers"].items()]
-        data, train = description.get("data"), description.get("train") or {}
-        if data is not None and not isinstance(data, str):
-            raise InvalidGraph(f"data must be a dataset's name, found {shorten(data)}")
-        if not isinstance(train, Mapping):
-            raise InvalidConfig(f"train must be a mapping of settings, found {shorten(train)}")
-        return cls(description["model"], layers, data=data, train=train)
+        return cls(description["model"], layers, data=description.get("data"), train=description.get("train"))
 
     def to_json(self) -> dict[str, Any]:
         """Return the graph as JSON in which layers are lists, so that their order outlives sorted keys."""
@@ -139,6 +137,23 @@ class Graph:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Graph) and encode(self.to_json()) == encode(other.to_json())
+
+
+def _hold_data(data: object) -> str | None:
+    if data is None:
+        return None
+    try:
+        return str(parse_version(data))
+    except InvalidName:
+        raise InvalidName(
+            f"data must be a dataset's name, found {shorten(data)}; write data: NAME or data: NAME@N"
+        ) from None
+
+
+def _hold_train(train: object) -> dict[str, Any]:
+    if train is not None and not isinstance(train, Mapping):
+        raise InvalidConfig(f"train must be a mapping of settings, found {shorten(train)}; write train: {{epochs: 3}}")
+    return dict(train or {})
 
 
 def _listed(layers: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -182,7 +197,7 @@ def wire(layers: tuple[Layer, ...], *, inside: str = "") -> dict[str, tuple[str,
 def _inputs_of(layer: Layer, previous: tuple[str, ...], known: set[str]) -> tuple[str, ...]:
     if layer.action.reads and layer.action.role == "data":
         if layer.inputs is not None:
-            raise InvalidGraph(f"it reads the dataset and takes no inputs; found {', '.join(layer.inputs)}")
+            raise InvalidGraph(f"it reads the dataset and takes no inputs, found {', '.join(layer.inputs)}; take them away")
         return ()
     inputs = previous if layer.inputs is None else layer.inputs
     for name in inputs:
@@ -192,10 +207,28 @@ def _inputs_of(layer: Layer, previous: tuple[str, ...], known: set[str]) -> tupl
     # Of a block's `input` there may be several, which only the ports tell.
     too_few = len(inputs) < fewest and INPUT not in inputs
     if too_few or (most is not None and len(inputs) > most):
-        wanted = f"{fewest}" if fewest == most else f"at least {fewest}" if most is None else f"{fewest} to {most}"
-        cure = "put a layer before it (a column reads the dataset)" if not inputs else "name them with inputs: [a, b]"
-        raise InvalidGraph(f"it has {len(inputs)} inputs and takes {wanted}; {cure}")
+        raise InvalidGraph(f"it has {count_inputs(len(inputs))} and takes {wanted_inputs(layer)}; {_cure(layer, len(inputs))}")
     return inputs
+
+
+def count_inputs(number: int) -> str:
+    """Return a number of inputs in words: ``1 input``, ``2 inputs``."""
+    return f"{number} input{'' if number == 1 else 's'}"
+
+
+def wanted_inputs(layer: Layer) -> str:
+    """Return how many inputs a layer takes, in words: ``1``, ``at least 2``, ``1 to 3``."""
+    fewest, most = layer.action.arity
+    return f"{fewest}" if fewest == most else f"at least {fewest}" if most is None else f"{fewest} to {most}"
+
+
+def _cure(layer: Layer, found: int) -> str:
+    if not found:
+        return "put a layer before it (a column reads the dataset)"
+    if found < layer.action.arity[0]:
+        return "name them with inputs: [a, b]"
+    joining = "`join`" if layer.action.role == "data" else "`concatenate` or `add`"
+    return f"put a {joining} before it, which makes one of several"
 
 
 def _sorted(taken: dict[str, tuple[str, ...]], inside: str) -> dict[str, tuple[str, ...]]:
@@ -231,6 +264,13 @@ def hold_roles(graph: Graph) -> None:
                     raise InvalidGraph(f"a data layer cannot take the neural layer {source!r}; put it before")
     answers = [name for name, role in roles.items() if role == "answer"]
     if len(answers) > 1:
-        raise InvalidGraph(
-            f"the model {graph.name!r} has {len(answers)} answer layers ({', '.join(answers)}); keep one"
-        )
+        with at_layer(answers[1], graph.by_name[answers[1]].kind):
+            raise InvalidGraph(f"the model has {len(answers)} answer layers ({', '.join(answers)}); keep one")
+
+
+def _hold_inner_roles(block: Layer, path: str) -> None:
+    for child in block.layers:
+        if child.action.role != "neural":
+            with at_layer(f"{path}.{child.name}", child.kind):
+                where = "before" if child.action.role == "data" else "behind"
+                raise InvalidGraph(f"a {child.action.role} layer cannot stand inside a block; put it {where} the block")

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import re
 import sys
 import types
 import typing
@@ -27,11 +28,19 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from layerwise.errors import InvalidLayer, nearest
 from layerwise.graph.ports import Port
-from layerwise.words import shorten
+from layerwise.words import MAX_NAME, shorten
 
 Role = Literal["data", "neural", "answer"]
 
 ENTRY_POINTS = "layerwise.kinds"
+
+FIELDS = ("kind", "inputs", "owner", "sensitivity", "frozen", "layers")
+"""What a layer's description may say beside the options of its kind: no option can be called so."""
+
+MAX_VERSION = 10_000
+"""Versions of a kind count from 1 to below this."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\Z")
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class Kind(abc.ABC):
         name, version: set by ``register``; ``standardize.v1`` in descriptions.
         role: ``data`` (runs on rows before anything learns by gradient), ``neural``, or ``answer``.
         arity: fewest and most inputs; None is any number.
+        nests: layers may stand inside, and run as part of this one.
         described: the layers inside are told of, not wired: the layer's module runs them itself.
 
     Example:
@@ -55,6 +65,7 @@ class Kind(abc.ABC):
     version: ClassVar[int] = 1
     role: ClassVar[Role] = "data"
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    nests: ClassVar[bool] = False
     described: ClassVar[bool] = False
 
     @property
@@ -124,7 +135,7 @@ class Kind(abc.ABC):
                 raise InvalidLayer(f"there is no option {shorten(key)}.{nearest(key, fields) or ' It takes none.'}")
         for name, field in fields.items():
             if name not in options and _default(field) is dataclasses.MISSING:
-                raise InvalidLayer(f"the option {name!r} is missing: {describe_type(hints[name])}")
+                raise InvalidLayer(f"the option {name!r} ({describe_type(hints[name])}) is missing: write {name}: …")
         return cls(**{key: fit_type(value, hints[key], key) for key, value in options.items()})
 
 
@@ -152,7 +163,8 @@ def register(name: str, version: int = 1) -> Callable[[type[K]], type[K]]:
         version: the kind's version, from 1. A kind that is in use never changes what it computes.
 
     Raises:
-        InvalidLayer: the name is taken at that version by another class.
+        InvalidLayer: the name breaks the grammar or is taken at that version by another class; an option has a name
+            that every layer has.
 
     Example:
         >>> @register("same")
@@ -163,8 +175,10 @@ def register(name: str, version: int = 1) -> Callable[[type[K]], type[K]]:
         >>> make("same.v1", {}) == Same()
         True
     """
+    _hold_title(name, version)
 
     def enter(cls: type[K]) -> type[K]:
+        _hold_fields(name, cls)
         versions = _kinds.setdefault(name, {})
         taken = versions.get(version)
         if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
@@ -176,6 +190,24 @@ def register(name: str, version: int = 1) -> Callable[[type[K]], type[K]]:
         return cls
 
     return enter
+
+
+def _hold_title(name: object, version: object) -> None:
+    if not isinstance(name, str) or len(name) > MAX_NAME or not _NAME.match(name) or _split(name)[1] is not None:
+        raise InvalidLayer(
+            f"{shorten(name)} cannot name a kind: expected a letter, then letters, digits, '_', '-' and '.', at most "
+            f"{MAX_NAME} characters, without its version"
+        )
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version < MAX_VERSION:
+        raise InvalidLayer(f"the version of the kind {name!r} is {shorten(version)}; expected a whole number from 1")
+
+
+def _hold_fields(name: str, cls: type[Kind]) -> None:
+    for field in dataclasses.fields(cls):
+        if field.name in ("name", *FIELDS):
+            raise InvalidLayer(
+                f"the kind {name!r} has the option {field.name!r}, which every layer has; rename the field"
+            )
 
 
 def register_resolver(resolver: Resolver, synonyms: Mapping[str, str] = types.MappingProxyType({})) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from layerwise.errors import Invalid, InvalidGraph, InvalidLayer, nearest
 from layerwise.graph import kinds
-from layerwise.graph.kinds import Kind
-from layerwise.words import parse_layer_name, shorten
+from layerwise.graph.kinds import FIELDS, Kind
+from layerwise.words import MAX_NAME, parse_layer_name, shorten
 
-FIELDS = ("kind", "inputs", "owner", "sensitivity", "frozen", "layers")
-"""What a layer's description may say beside the options of its kind."""
+LONGEST_PATH = 300
+"""Longest path of a layer that a message shows, in characters."""
 
 
 @dataclass(frozen=True, init=False)
@@ -59,14 +59,15 @@ class Layer:
         **options: Any,
     ) -> None:
         with at_layer(_called(name)):
+            action = _action(kind, options)
             parts = {
                 "name": parse_layer_name(name),
-                "action": _action(kind, options),
+                "action": action,
                 "inputs": _inputs(inputs),
                 "owner": _text("owner", owner),
                 "sensitivity": _text("sensitivity", sensitivity),
                 "frozen": kinds.fit_type(frozen, bool, "frozen"),
-                "layers": tuple(layers),
+                "layers": _inside(action, layers),
             }
         for key, value in parts.items():
             object.__setattr__(self, key, value)
@@ -97,13 +98,14 @@ class Layer:
         """Return the layer that ``describe`` described, or raise an error that names it."""
         with at_layer(_called(name)):
             if not isinstance(description, Mapping):
-                raise InvalidLayer(f"expected a mapping with a kind, found {shorten(description)}")
+                raise InvalidLayer(f"expected a mapping with a kind, found {shorten(description)}; write {{kind: NAME}}")
             said = dict(description)
             if not isinstance(said.get("kind"), str):
-                raise InvalidLayer("the kind is missing: write kind: NAME (`layerwise kinds` lists them)")
-            children = said.pop("layers", None) or {}
+                found = f"is {shorten(said['kind'])}" if "kind" in said else "is missing"
+                raise InvalidLayer(f"the kind {found}: write kind: NAME (`layerwise kinds` lists them)")
+            children = said.pop("layers", {})
             if not isinstance(children, Mapping):
-                raise InvalidLayer(f"layers must be a mapping of names, found {shorten(children)}")
+                raise InvalidLayer(f"layers must be a mapping, NAME: {{kind: …}}; found {shorten(children)}")
             with in_block(_called(name)):
                 inner = [cls.from_description(child, text) for child, text in children.items()]
             options = {key: said.pop(key) for key in list(said) if key not in FIELDS}
@@ -127,7 +129,7 @@ def at_layer(path: str, kind: str = "") -> Iterator[None]:
     except Invalid as error:
         if error.layer is not None:
             raise
-        named = type(error)(f"layer {path!r}{f' ({kind})' if kind else ''}: {error}")
+        named = type(error)(f"{_titled(path)}{f' ({kind})' if kind else ''}: {error}")
         named.layer = path
         raise named from None
 
@@ -141,13 +143,36 @@ def in_block(path: str) -> Iterator[None]:
         if error.layer is None:
             raise
         full = f"{path}.{error.layer}"
-        named = type(error)(f"layer {full!r}{str(error).removeprefix(f'layer {error.layer!r}')}")
+        named = type(error)(f"{_titled(full)}{str(error).removeprefix(_titled(error.layer))}")
         named.layer = full
         raise named from None
 
 
+def _titled(path: str) -> str:
+    return f"layer {shorten(path, LONGEST_PATH)}"
+
+
 def _called(name: object) -> str:
-    return shorten(name).strip("'")
+    said = name if isinstance(name, str) else shorten(name)
+    return said if len(said) <= MAX_NAME else f"{said[:20]}…"
+
+
+def _inside(action: Kind, layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    inner = hold_layers(layers)
+    if inner and not (action.nests or action.described):
+        raise InvalidLayer(f"{action.title} takes no layers inside; use a `block` or `residual`")
+    return inner
+
+
+def hold_layers(layers: object) -> tuple[Layer, ...]:
+    """Return layers as a tuple, or raise InvalidGraph for what is no list of layers."""
+    found = tuple(layers) if isinstance(layers, Iterable) and not isinstance(layers, Mapping | str) else None
+    if found is None:
+        raise InvalidGraph(f"layers are a list, [Layer(NAME, KIND), …]; found {shorten(layers)}")
+    for thing in found:
+        if not isinstance(thing, Layer):
+            raise InvalidGraph(f"{shorten(thing)} is no layer; give it a name: Layer(NAME, KIND)")
+    return found
 
 
 def _action(kind: Kind | type | str, options: Mapping[str, Any]) -> Kind:
@@ -163,9 +188,17 @@ def _action(kind: Kind | type | str, options: Mapping[str, Any]) -> Kind:
         kinds.admit(qualified_name(kind))
         return kinds.make(qualified_name(kind), {key: kinds.plain(value) for key, value in options.items()})
     raise InvalidLayer(
-        f"a kind is a class, a kind with options or a name; found {shorten(kind)}"
-        f"{'. Use lw.wrap(module, example) for a module that exists' if hasattr(kind, 'forward') else ''}"
+        f"a kind is a class, a kind with options or a name; found {_shown(kind)}"
     )
+
+
+def _shown(thing: object) -> str:
+    if hasattr(thing, "forward"):
+        return f"an instance of {type(thing).__name__}. Use lw.wrap(module, example) for a module that exists"
+    if callable(thing):
+        named = shorten(getattr(thing, "__qualname__", type(thing).__name__))
+        return f"the function {named}. Write lw.function({named.strip(chr(39))}) for one of your own, or activation: NAME"
+    return shorten(thing)
 
 
 def qualified_name(thing: type) -> str:
@@ -192,7 +225,9 @@ def _inputs(inputs: Sequence[str] | str | None) -> tuple[str, ...] | None:
 def _text(what: str, value: Any) -> str | None:
     if value is None or (isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()):
         return value
-    raise InvalidLayer(f"the {what} must be a short text, found {shorten(value)}")
+    raise InvalidLayer(
+        f"the {what} must be a short text, found {shorten(value)}; write 1 to 200 characters on one line"
+    )
 
 
 def unknown_input(name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from layerwise.errors import InvalidData, InvalidGraph, InvalidShape, nearest
-from layerwise.graph.graph import INPUT, Graph, wire
+from layerwise.graph.graph import INPUT, Graph, count_inputs, wanted_inputs, wire
 from layerwise.graph.layer import Layer, at_layer
 from layerwise.graph.ports import Port
 from layerwise.words import shorten
@@ -59,9 +59,9 @@ def infer(layer: Layer, path: str, inputs: tuple[Port, ...], states: States) -> 
 def _hold_count(layer: Layer, count: int) -> None:
     fewest, most = layer.action.arity
     if count < fewest or (most is not None and count > most):
-        wanted = f"{fewest}" if fewest == most else f"at least {fewest}" if most is None else f"{fewest} to {most}"
         raise InvalidGraph(
-            f"it gets {count} inputs from the block around it and takes {wanted}; name them with inputs: [a, b]"
+            f"it gets {count_inputs(count)} from the block around it and takes {wanted_inputs(layer)}; "
+            f"name them with inputs: [a, b]"
         )
 
 

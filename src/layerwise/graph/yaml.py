@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
-from layerwise.errors import Invalid, InvalidFile
+from layerwise.errors import Invalid, InvalidFile, nearest
 from layerwise.graph import kinds
 from layerwise.graph.graph import KEYS, Graph
 from layerwise.graph.scalars import read_plain, write_flow, write_key
@@ -81,12 +81,15 @@ class Marks:
         """Return the line an error is about: of the option or key that it quotes, else of its layer, else 1."""
         text = str(error)
         if error.layer is not None:
-            around = tuple(part for name in error.layer.split(".") for part in ("layers", name))
+            around: KeyPath = tuple(part for name in error.layer.split(".") for part in ("layers", name))
+            if ("layers", error.layer) in self.lines:  # a name with a dot in it, which is what is wrong with it
+                around = ("layers", error.layer)
             quoted = [path for path in self._below(around) if f"option {str(path[-1])!r}" in text]
             return self.line(quoted[0] if quoted else around)
+        settings = [path for path in self._below(("train",)) if text.startswith(f"train: {path[-1]}: ")]
         quoted = [path for path in (*self._below(()), *self._below(("train",))) if f" {str(path[-1])!r}" in text]
         named = [(key,) for key in ("data", "train", "layers", "model") if re.search(rf"\b{key}\b", text)]
-        return self.line([*quoted, *named, ()][0])
+        return self.line([*settings, *quoted, *named, ()][0])
 
     def _below(self, path: KeyPath) -> list[KeyPath]:
         depth = len(path)
@@ -150,7 +153,17 @@ def _open(source: PathLike[str] | str | bytes, what: str | None) -> tuple[str, b
             return name, file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise _told(name, None, f"the file cannot be read: {reason}") from None
+        raise _told(name, None, f"the file cannot be read: {reason}.{_beside(Path(source))}") from None
+
+
+def _beside(path: Path) -> str:
+    # Looked for only where nothing is there: a folder's names say nothing about a file that may not be read.
+    try:
+        if path.exists() or not path.parent.is_dir():
+            return ""
+        return nearest(path.name, [other.name for other in path.parent.iterdir() if other.suffix in (".yaml", ".yml")])
+    except (OSError, ValueError):
+        return ""
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -226,7 +239,7 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if len(path) >= MAX_DEPTH:
-            self._refuse(event, f"it nests deeper than {MAX_DEPTH} levels")
+            self._refuse(event, f"it nests deeper than {MAX_DEPTH} levels; keep data out of a model's file")
         return self._mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._list(path)
 
     def _hold(self, event: Any) -> None:
@@ -237,7 +250,8 @@ class _Reader:
             said = shorten(f"&{event.anchor}")
             self._refuse(event, f"found the anchor {said}; write the value out where it is used")
         if event.tag is not None:
-            self._refuse(event, f"found the tag {shorten(event.tag)}; values have no tags here, take it away")
+            said = shorten(event.tag.replace("tag:yaml.org,2002:", "!!", 1))
+            self._refuse(event, f"found the tag {said}; values have no tags here, take it away")
 
     def _scalar(self, event: yaml.ScalarEvent) -> Any:
         if not event.implicit[0]:

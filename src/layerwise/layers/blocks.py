@@ -36,6 +36,7 @@ class BlockKind(FieldKind):
     """
 
     arity: ClassVar[tuple[int, int | None]] = (1, None)
+    nests: ClassVar[bool] = True
 
     activation: str | None = None
 

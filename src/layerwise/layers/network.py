@@ -62,8 +62,6 @@ def _build(layer: Layer, path: str, inputs: tuple[Port, ...], ports: Mapping[str
             raise InvalidGraph(f"a {kind.role} layer cannot stand inside a block; put it before")
         if isinstance(kind, BlockKind) and layer.layers:
             return _build_block(layer, path, inputs, ports)
-        if layer.layers and not kind.described:
-            raise InvalidLayer(f"{kind.title} takes no layers inside; use a `block` or `residual`")
         return kind.build(inputs)
 
 

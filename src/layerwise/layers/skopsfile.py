@@ -92,7 +92,8 @@ def _without_gaps(data: bytes) -> bytes:
     array = np.load(io.BytesIO(data))
     if array.dtype.names is None:
         return data
-    clean, target = np.zeros_like(array), io.BytesIO()
+    # zeros and not zeros_like, which writes the fields and leaves the gaps.
+    clean, target = np.zeros(array.shape, array.dtype), io.BytesIO()
     for name in array.dtype.names:
         clean[name] = array[name]
     np.lib.format.write_array(target, clean)

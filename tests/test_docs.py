@@ -1,0 +1,128 @@
+"""The pages say what is so: their code runs, their outputs are those that were printed, their links lead somewhere."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import layerwise as lw
+from tests.support.pages import ANY, ROOT, alike, blocks, loose
+
+RUNNER = Path(__file__).parent / "support" / "pages.py"
+RUN = ["README.md", *(f"docs/{name}.md" for name in ("first-steps", "data", "layers", "training", "versions"))]
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*/README.md")]
+)
+
+
+@functools.cache
+def results() -> dict[str, list[dict[str, Any]]]:
+    """Run all pages once, in a process of their own: no reader has the run-time type checker of the tests."""
+    done = subprocess.run(
+        [sys.executable, str(RUNNER), *RUN], capture_output=True, text=True, check=False, timeout=500, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_the_code_of_a_page_runs(page: str) -> None:
+    for block in results()[page]:
+        assert not block["error"], f"{page}:{block['line']}: {block['error']}"
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_the_outputs_of_a_page_are_those_that_were_printed(page: str) -> None:
+    """``python tests/support/pages.py --write PAGE`` writes them anew."""
+    for block in results()[page]:
+        if block["found"] is not None:
+            said, found = loose(block["said"]), loose(block["found"])
+            assert alike(block["said"], block["found"]), f"{page}:{block['line']}: {said} and not {found}"
+
+
+def test_a_changed_word_is_noticed_and_a_changed_number_is_not() -> None:
+    assert alike("digits@1  0.98\n", "digits@2    0.97123\n")
+    assert not alike("digits@1 accuracy 0.98", "digits@1 accurate 0.98")
+    assert alike(f"a 1\n{ANY}\nz 3", "a 5\nb\nc\nz 7")
+    assert not alike(f"a 1\n{ANY}\nz 3", "a 5\nb\nc\n")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_and_headings_that_are_there(page: str) -> None:
+    text = re.sub(r"^```.*?^```$", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / name if name else ROOT / page
+        assert file.exists(), f"{page} links to {target}, which is not there"
+        if anchor:
+            assert anchor in headings(file), f"{page} links to {target}; {file.name} has no such heading"
+
+
+def headings(file: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    found = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    contents = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / "docs").glob("*.md"):
+        assert path.name == "README.md" or f"({path.name})" in contents, f"docs/README.md does not name {path.name}"
+
+
+def readme() -> str:
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def executed(code: str) -> dict[str, Any]:
+    """Return the names that a block of Python defines."""
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102
+    return names
+
+
+def test_the_readmes_model_is_the_one_of_the_example() -> None:
+    code = next(block.text for block in blocks(readme()) if block.kind == "python" and "lw.Model(" in block.text)
+    # Only the model is wanted; a test of its own runs the training.
+    model = executed(code.partition("\nrun =")[0].replace("by=16)", "by=16.0)"))["model"]
+    example = lw.Model.from_yaml(ROOT / "examples" / "digits" / "digits.yaml")
+    assert model.to_yaml() == example.to_yaml()
+
+
+def test_the_readmes_yaml_is_that_model_too() -> None:
+    said = next(block.text for block in blocks(readme()) if block.kind == "yaml")
+    assert lw.Model.from_yaml(said) == lw.Model.from_yaml(ROOT / "examples" / "digits" / "digits.yaml")
+
+
+def test_the_readmes_drawing_is_the_one_that_the_model_draws() -> None:
+    model = lw.Model.from_yaml(ROOT / "examples" / "digits" / "digits.yaml")
+    said = next(block.text for block in blocks(readme()) if block.kind == "mermaid")
+    assert said == model.mermaid({"image": lw.Port("uint8", (8, 8)), "digit": lw.Port("int64")})
+
+
+def demo_block() -> str:
+    return next(block.text for block in blocks(readme()) if "make demo" in block.note)
+
+
+def test_the_readme_shows_the_commands_of_the_demo() -> None:
+    script = (ROOT / "scripts" / "demo").read_text(encoding="utf-8")
+    commands = re.findall(r"^show (.+)$", script, flags=re.M)
+    assert re.findall(r"^\$ (.+)$", demo_block(), flags=re.M) == commands
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_the_demo_prints() -> None:
+    done = subprocess.run(["scripts/demo"], capture_output=True, text=True, check=True, cwd=ROOT, timeout=550)
+    found = done.stdout.replace(f"{ROOT}/", "")
+    assert alike(demo_block(), found), f"{loose(demo_block())} and not {loose(found)}"
