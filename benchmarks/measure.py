@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import resource
 import shlex
 import statistics
 import sys
@@ -36,9 +37,8 @@ class Sample:
 
 def cpu_time() -> float:
     """Return the seconds of CPU that this process and the children that it waited for have used."""
-    used = os.times()
-    # time.process_time counts in nanoseconds; os.times in hundredths, good enough for what children add.
-    return time.process_time() + used.children_user + used.children_system
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def timed(work: Callable[[], T]) -> tuple[T, Sample]:

@@ -122,20 +122,14 @@ def compare(work: Work, names: Sequence[str], *, rounds: int, epochs: int) -> No
     with started(work, names) as workers:
         versions: dict[str, str] = {}
         for worker in workers.values():
-            versions |= worker.answer()["versions"]
+            versions |= worker.answer()
         print(surroundings(work.settings.threads, versions))
         trainings = {name: partial(worker.round, epochs) for name, worker in workers.items()}
         runs = interleave(trainings, rounds)
-    whole = {name: [Sample(one["cpu"], one["wall"]) for one in found] for name, found in runs.items()}
-    steady = {name: [_epoch(one) for one in found] for name, found in runs.items()}
-    print(f"\nThe whole call:\n\n{table(whole, base=BASE)}")
-    print(f"\nAn epoch, the first left out (CPU; its wall is not taken):\n\n{table(steady, base=BASE)}")
+    for said, part in (("The whole call", "whole"), ("An epoch, the first left out", "epoch")):
+        costs = {name: [Sample(**one[part]) for one in found] for name, found in runs.items()}
+        print(f"\n{said}:\n\n{table(costs, base=BASE)}")
     print(f"\nWhat came out:\n\n{outcomes(runs)}")
-
-
-def _epoch(one: Round) -> Sample:
-    middle = statistics.median(one["epochs"])
-    return Sample(middle, middle)
 
 
 def outcomes(runs: Mapping[str, Sequence[Round]]) -> str:

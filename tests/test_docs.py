@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import re
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 
 import layerwise as lw
+from layerwise.engine.training import Training
+from layerwise.layers.metrics import METRICS
+from tests.support import kinds_page
 from tests.support.pages import ANY, ROOT, alike, blocks, loose
 
 RUNNER = Path(__file__).parent / "support" / "pages.py"
@@ -126,3 +130,24 @@ def test_the_readme_shows_what_the_demo_prints() -> None:
     done = subprocess.run(["scripts/demo"], capture_output=True, text=True, check=True, cwd=ROOT, timeout=550)
     found = done.stdout.replace(f"{ROOT}/", "")
     assert alike(demo_block(), found), f"{loose(demo_block())} and not {loose(found)}"
+
+
+def test_the_page_of_kinds_is_the_registry() -> None:
+    """``scripts/docs`` makes it anew."""
+    assert (ROOT / "docs" / "kinds.md").read_text(encoding="utf-8") == kinds_page.page()
+
+
+def test_every_option_has_a_type_and_a_meaning() -> None:
+    silent = re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \|  \|$", kinds_page.page(), flags=re.M)
+    assert not silent, f"these options have no meaning in their docstrings: {', '.join(silent)}"
+
+
+def cells(page: str, heading: str) -> set[str]:
+    """Return the first cells of the table below a heading."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| `([^`]+)` \|", text, flags=re.M))
+
+
+def test_the_guide_names_every_setting_and_every_metric() -> None:
+    assert cells("training.md", "Settings") == {field.name for field in dataclasses.fields(Training)}
+    assert cells("training.md", "Metrics") == set(METRICS)

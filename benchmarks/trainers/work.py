@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias
 
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measure import timed, versions
+from benchmarks.measure import Sample, timed, versions
 
 Array: TypeAlias = np.ndarray[Any, Any]
 PARTS = ("train", "validation", "test")
@@ -122,7 +123,7 @@ def serve(prepare: Prepare, *packages: str) -> None:
     work = Work.load(Path(sys.argv[1]))
     torch.set_num_threads(work.settings.threads)
     with answering() as answer:
-        answer({"versions": versions("torch", *packages), "threads": torch.get_num_threads()})
+        answer(versions("torch", *packages))
         for line in sys.stdin:
             with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
                 with prepare(work, Path(folder)) as trainer:
@@ -130,12 +131,15 @@ def serve(prepare: Prepare, *packages: str) -> None:
 
 
 def one_round(trainer: Trainer, epochs: int) -> dict[str, Any]:
-    """Return what one training gave and cost, with the CPU time of each epoch but the first."""
-    marks: list[float] = []
-    outcome, cost = timed(lambda: trainer(epochs, lambda: marks.append(time.process_time())))
-    between = [after - before for before, after in zip(marks, marks[1:], strict=False)]
-    weights = digest(outcome.weights())
-    return {**asdict(cost), "epochs": between, "accuracy": outcome.accuracy, "loss": outcome.loss, "weights": weights}
+    """Return what one training gave and cost: the whole of it, and the median epoch, the first left out."""
+    marks: list[tuple[float, float]] = []
+    outcome, cost = timed(lambda: trainer(epochs, lambda: marks.append((time.process_time(), time.perf_counter()))))
+    between = [np.subtract(after, before) for before, after in pairwise(marks)]
+    epoch = Sample(*(float(middle) for middle in np.median(between, axis=0)))
+    return {
+        "whole": asdict(cost), "epoch": asdict(epoch), "accuracy": outcome.accuracy, "loss": outcome.loss,
+        "weights": digest(outcome.weights()),
+    }  # fmt: skip
 
 
 def digest(tensors: Iterable[Tensor]) -> str:

@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Any
 
 from blake3 import blake3
@@ -109,19 +110,15 @@ def _hold_whole_characters(text: str, value: Any, what: str) -> None:
 
 def _hold_depth(text: str, what: str) -> None:
     # Counts brackets outside strings before the recursive parser sees them: a bomb must not reach the stack.
-    depth = 0
-    inside = escaped = False
-    for character in text if text.count("[") + text.count("{") > MAX_DEPTH else "":
-        if inside:
-            escaped, inside = (not escaped and character == "\\"), (escaped or character != '"')
-        elif character == '"':
-            inside = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise InvalidFile(f"{what} nests deeper than {MAX_DEPTH} levels")
-        elif character in "]}":
-            depth -= 1
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    brackets = _BRACKET.findall(_STRING.sub("", text))
+    if max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0) > MAX_DEPTH:
+        raise InvalidFile(f"{what} nests deeper than {MAX_DEPTH} levels")
+
+
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 def _unique(what: str) -> Any:

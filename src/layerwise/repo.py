@@ -15,12 +15,12 @@ from typing import Any, Self
 from layerwise.canonical import decode, encode
 from layerwise.data.dataset import Added, Dataset, add, open_dataset
 from layerwise.data.diff import DataDiff, diff
-from layerwise.errors import Conflict, NotFound
+from layerwise.errors import Conflict, InvalidData, NotFound
 from layerwise.store.catalog import Entry, RunRow
 from layerwise.store.store import Store
 from layerwise.store.tensors import RawTensor, frame, unframe
 from layerwise.versions.manifest import LayerEntry, Manifest
-from layerwise.words import Address, Digest, parse_address, parse_name
+from layerwise.words import Address, Digest, parse_name, parse_version
 
 FOLDER = ".layerwise"
 ATTEMPTS = 100
@@ -92,7 +92,7 @@ class Repository:
 
     def dataset(self, address: str) -> Dataset:
         """Return a dataset: ``digits-data`` (the newest), ``digits-data@2``, or NotFound with the nearest name."""
-        parts = parse_address(address)
+        parts = parse_version(address)
         return open_dataset(self.store, parts.model, parts.version)
 
     def datasets(self) -> list[Entry]:
@@ -105,7 +105,13 @@ class Repository:
 
     def diff_datasets(self, old: str, new: str) -> DataDiff:
         """Return the rows added, removed and changed from one version of a dataset to another."""
-        return diff(self.dataset(old), self.dataset(new))
+        before, after = self.dataset(old), self.dataset(new)
+        if before.name != after.name:
+            raise InvalidData(
+                f"{before.address} and {after.address} are two datasets; compare two versions of one: "
+                f"{before.name}@1 and {before.name}"
+            )
+        return diff(before, after)
 
     # versions
 
@@ -119,13 +125,13 @@ class Repository:
 
     def find(self, address: str | Address) -> Entry:
         """Return the version that an address names (the newest where it names none), or NotFound."""
-        parts = parse_address(address) if isinstance(address, str) else address
+        parts = address if isinstance(address, Address) else parse_version(address)
         return self.store.catalog.find("model", parts.model, parts.version)
 
     def manifest(self, entry: Entry) -> Manifest:
         """Return a version's manifest."""
         what = f"the manifest of {entry.name}@{entry.number}"
-        return Manifest.from_json(decode(self.store.objects.get(entry.digest), what), what)
+        return Manifest.from_json(decode(self.store.objects.get(entry.digest, what), what), what)
 
     def aliases(self, name: str) -> dict[str, int]:
         """Return the aliases of a model and the versions that they stand for."""
@@ -191,11 +197,11 @@ class Repository:
 
     def layer_state(self, digest: Digest, what: str) -> dict[str, RawTensor]:
         """Return a layer's tensors, memory-mapped."""
-        return unframe(self.store.objects.get(digest), what)
+        return unframe(self.store.objects.get(digest, what), what)
 
     def json(self, digest: Digest, what: str) -> Any:
         """Return an object that is JSON, such as a run's environment."""
-        return decode(self.store.objects.get(digest), what)
+        return decode(self.store.objects.get(digest, what), what)
 
     # runs
 

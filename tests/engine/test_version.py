@@ -167,6 +167,7 @@ def test_a_wrapped_module_trains_is_kept_and_takes_its_weights_again(repo: Repos
         lw.load("twice", repo=repo).predict(rows)
     again = lw.load("twice", repo=repo, module=Twice())
     assert again.predict(rows).table == lw.load("twice", repo=repo, module=Twice()).predict(rows).table
+    assert run.version.predict(rows).table == again.predict(rows).table
     assert list(again.module().state_dict()) == list(module.state_dict())
     trace = again.trace(data[0])
     assert [p.layer for p in trace.passages if p.layer.startswith("inner")] == ["inner", "inner:2"]

@@ -76,7 +76,7 @@ def one_kind(name: str) -> About:
 def _registered(name: str, kind: type[Kind]) -> About:
     from layerwise.graph.kinds import describe_type
 
-    meanings = _meanings(kind)
+    meanings = {name: said for base in reversed(kind.__mro__) for name, said in _meanings(base).items()}
     hints = typing.get_type_hints(kind)
     options = tuple(
         Option(

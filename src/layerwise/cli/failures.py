@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from layerwise.cli.screen import line, notes, print_json
+from layerwise.cli.screen import line, notes, paper, print_json
 from layerwise.errors import LayerwiseError
 
 USER = 2
@@ -65,9 +64,9 @@ def say_usage(error: Any, *, as_json: bool) -> int:
 
 def quiet_pipe() -> int:
     """Go silently: whoever read the output has gone."""
-    # Python flushes stdout at exit, and would complain of the same pipe again.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    # Python flushes stdout at exit and would complain of the same pipe again: Rich turns it to nowhere, and exits.
+    with contextlib.suppress(SystemExit):
+        paper().on_broken_pipe()
     return 1
 
 

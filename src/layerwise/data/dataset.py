@@ -28,6 +28,7 @@ from layerwise.data.row import Row
 from layerwise.data.sources import Kept, as_table, open_source
 from layerwise.data.statistics import ColumnStatistics, Gathering
 from layerwise.store.catalog import Entry
+from layerwise.store.rows import check_text
 from layerwise.store.store import Store
 from layerwise.store.tables import encode_block
 from layerwise.words import Digest, parse_name
@@ -98,6 +99,7 @@ def add(
         Conflict: somebody else added a version meanwhile.
     """
     checked = parse_name(name, "a dataset's name")
+    check_text(message, "a message")
     head = store.catalog.head("dataset", checked, BRANCH)
     parent = None if head is None else open_dataset(store, checked, str(head.number))
     kept = Kept(open_source(source))

@@ -114,7 +114,7 @@ class Dataset:
         """Return the rows of one block, memory-mapped; as `blocks`, for the block at ``place``."""
         block = self.manifest.blocks[place]
         what = f"block {place} of {self.address}"
-        batch = decode_block(self._store.objects.get(block.object), self._stored, what)
+        batch = decode_block(self._store.objects.get(block.object, what), self._stored, what)
         if batch.num_rows != block.rows:
             raise Damaged(f"{what} has {batch.num_rows:,} rows; the manifest says {block.rows:,}")
         return check_values(batch.select(self._names(columns)), what)
@@ -233,7 +233,8 @@ def open_dataset(store: Store, name: str, reference: str | None = None) -> Datas
     if reference is None:
         reference = address.version
     entry = store.catalog.find("dataset", address.model, None if reference is None else str(reference))
-    manifest = read_manifest(store.objects.get(entry.digest), f"the manifest of {entry.name}@{entry.number}")
+    what = f"the manifest of {entry.name}@{entry.number}"
+    manifest = read_manifest(store.objects.get(entry.digest, what), what)
     if (manifest.dataset, manifest.number) != (entry.name, entry.number):
         raise Damaged(
             f"the manifest of {entry.name}@{entry.number} is of {manifest.dataset}@{manifest.number}"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from layerwise.canonical import digest
 from layerwise.engine.evaluate import Live
 from layerwise.engine.settle import Settled
-from layerwise.engine.training import Training
+from layerwise.engine.training import Training, at_setting
 from layerwise.errors import InvalidData, InvalidGraph
 from layerwise.graph.layer import at_layer
 from layerwise.layers.base import AnswerKind, State, as_tensor
@@ -54,14 +54,16 @@ class Learner:
         self.parameters = [parameter for _, parameter in named]
         self.monitor = training.monitor or truth.kind.monitor
         self.higher_is_better = self.monitor in truth.kind.higher_is_better
-        self.optimizer = make_optimizer(training.optimizer, named, training.lr)
-        self.schedule = make_schedule(
-            training.schedule,
-            self.optimizer,
-            epochs=training.epochs,
-            steps=steps,
-            higher_is_better=self.higher_is_better,
-        )
+        with at_setting("optimizer"):
+            self.optimizer = make_optimizer(training.optimizer, named, training.lr)
+        with at_setting("schedule"):
+            self.schedule = make_schedule(
+                training.schedule,
+                self.optimizer,
+                epochs=training.epochs,
+                steps=steps,
+                higher_is_better=self.higher_is_better,
+            )
 
     def epoch(self, number: int, settled: Settled, rows: Tensor, *, each: Callable[[int, int], None]) -> float:
         """Take one pass over ``rows`` and return the mean loss.

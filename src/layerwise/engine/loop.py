@@ -16,6 +16,7 @@ from layerwise.engine.events import EpochEnded, Event, Observer, Step
 from layerwise.engine.learner import Learner
 from layerwise.engine.training import Training
 from layerwise.errors import InvalidConfig, nearest
+from layerwise.words import shorten
 
 
 class TrainEpoch(Protocol):
@@ -67,6 +68,11 @@ class Loop:
     def network(self) -> torch.nn.Module:
         """The network that learns."""
         return self.learner.live.network
+
+    def hold_monitor(self) -> None:
+        """Raise InvalidConfig where the run is to monitor a metric that its validation rows do not have."""
+        if self.training.monitor is not None:
+            self._hold_monitor({f"validation/{name}": value for name, value in self.validate().items()})
 
     def start(self, *, resume: bool) -> None:
         """Go on from the checkpoint of the same run, if there is one and it is wanted."""
@@ -129,7 +135,7 @@ class Loop:
         known = [name.removeprefix("validation/") for name in metrics if name.startswith("validation/")]
         monitor = self.learner.monitor
         if known and monitor not in known:
-            raise InvalidConfig(f"train: there is no metric {monitor!r} to monitor.{nearest(monitor, known)}")
+            raise InvalidConfig(f"train: monitor: there is no metric {shorten(monitor)}.{nearest(monitor, known)}")
 
     def _tired(self) -> bool:
         patience = self.training.patience

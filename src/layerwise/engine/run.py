@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from layerwise.canonical import digest_value, encode
 from layerwise.data.dataset import Dataset
@@ -30,15 +30,18 @@ from layerwise.engine.ports import port_to_json, ports_of
 from layerwise.engine.rows import Rows, fit
 from layerwise.engine.settle import Settled, fit_answer, settle
 from layerwise.engine.tensors import digest_tensors, to_raw
-from layerwise.engine.training import Training
+from layerwise.engine.training import Training, at_setting
 from layerwise.engine.version import Version
-from layerwise.errors import InvalidConfig, InvalidData, InvalidGraph
+from layerwise.errors import InvalidConfig, InvalidData, InvalidGraph, NotFound
 from layerwise.graph import shapes
+from layerwise.graph.graph import Graph
 from layerwise.graph.layer import at_layer
 from layerwise.graph.ports import Port
 from layerwise.layers.base import AnswerKind, State
 from layerwise.layers.network import build, layer_states
+from layerwise.layers.wrap import Wrapped
 from layerwise.repo import LayerState, Repository, default_repository, now
+from layerwise.store.rows import check_text
 from layerwise.versions.manifest import Manifest
 
 Positions = Mapping[str, np.ndarray[Any, Any]]
@@ -139,38 +142,59 @@ def train(
         >>> run = lw.train(model, scans, epochs=10, seed=7)  # doctest: +SKIP
         >>> run.version, run.metrics["test/accuracy"]  # doctest: +SKIP
     """
+    if not isinstance(model, Graph):
+        raise InvalidGraph(
+            f"a model is trained, found {type(model).__name__}; "
+            f"take lw.Model.from_yaml(FILE), or that of a version: lw.load(ADDRESS).model"
+        )
     door = repo or default_repository()
+    check_text(message, "a message")
     training = Training.from_mapping({**model.train, **settings})
     dataset = _dataset(door, model, data)
     started = time.perf_counter()
     with ExitStack() as stack:
-        device = choose_device(training.device)
+        with at_setting("device"):
+            device = choose_device(training.device)
         stack.enter_context(settled_torch(training, device))
         prepared = prepare(door, model, dataset, training, device, observers)
         environment = capture(device)
         run = f"r-{secrets.token_hex(6)}"
-        door.start_run(
-            run, model.name, {"model": model.to_json(), "data": dataset.address, "training": training.to_json()}
-        )
-        try:
-            outcome = _loop(door, prepared, run, observers, resume).run()
-        except BaseException:
-            door.finish_run(run, "failed", None)
-            raise
+        outcome = _trained(door, prepared, run, observers, resume=resume)
         version = _commit(door, prepared, run, outcome, environment, message)
     seconds = time.perf_counter() - started
-    for observer in observers:
-        observer(RunEnded(outcome.how, outcome.best, seconds))
+    _tell(observers, RunEnded(outcome.how, outcome.best, seconds))
     return Run(run, version, outcome.how, outcome.best, outcome.history, seconds, outcome.resumed)
+
+
+def _trained(
+    door: Repository, prepared: Prepared, run: str, observers: Sequence[Observer], *, resume: bool
+) -> Outcome:
+    loop = _loop(door, prepared, run, observers)
+    settings = {"data": prepared.dataset.address, "training": prepared.training.to_json()}
+    door.start_run(run, prepared.model.name, {"model": prepared.model.to_json(), **settings})
+    try:
+        loop.start(resume=resume)
+        _tell(observers, _started(prepared, run, loop))
+        return loop.run()
+    except BaseException:
+        door.finish_run(run, "failed", None)
+        raise
 
 
 def _dataset(door: Repository, model: Model, data: Dataset | str | None) -> Dataset:
     if isinstance(data, Dataset):
         return data
-    address = data or model.data
-    if address is None:
+    if data is not None and not isinstance(data, str):
+        found = type(data).__name__
+        raise InvalidConfig(f"data is a dataset or its address, found {found}; keep it first: lw.dataset(NAME, data)")
+    if data is not None:
+        return door.dataset(data)
+    if model.data is None:
         raise InvalidConfig(f"the model {model.name!r} names no dataset; give one: lw.train(model, data) or data: NAME")
-    return door.dataset(address)
+    try:
+        return door.dataset(model.data)
+    except NotFound as error:
+        raise InvalidConfig(f"data: {error}") from None
 
 
 def prepare(
@@ -181,7 +205,8 @@ def prepare(
     columns = ports_of(dataset.schema)
     shapes.check(model, columns)
     layer, answer = _answer(model)
-    positions = split_rows(training.split, dataset)
+    with at_setting("split"):
+        positions = split_rows(training.split, dataset)
     if not len(positions["train"]):
         raise InvalidData(f"no row of {dataset.address} is left to train on; look at train: split and at the dataset")
     chosen = Rows(model, dataset, positions["train"])
@@ -213,10 +238,13 @@ def _tell(observers: Sequence[Observer], event: Any) -> None:
         observer(event)
 
 
-def _loop(door: Repository, prepared: Prepared, run: str, observers: Sequence[Observer], resume: bool) -> Loop:
+def _steps(prepared: Prepared) -> int:
+    return max(1, -(-len(prepared.positions["train"]) // prepared.training.batch))
+
+
+def _loop(door: Repository, prepared: Prepared, run: str, observers: Sequence[Observer]) -> Loop:
     training, train_rows = prepared.training, prepared.rows("train")
-    steps = max(1, -(-len(train_rows) // training.batch))
-    learner = Learner(prepared.live, prepared.truth, training, steps=steps)
+    learner = Learner(prepared.live, prepared.truth, training, steps=_steps(prepared))
     validation = prepared.rows("validation")
     loop = Loop(
         learner=learner,
@@ -229,14 +257,17 @@ def _loop(door: Repository, prepared: Prepared, run: str, observers: Sequence[Ob
         log=partial(door.log_metrics, run),
         checkpoints=Checkpoints(door.store.disk, digest_value("run.v1", prepared.key)),
     )
-    loop.start(resume=resume)
-    rows = {name: len(found) for name, found in prepared.positions.items()}
-    parameters = sum(parameter.numel() for parameter in prepared.live.network.parameters())
-    _tell(observers, RunStarted(
-        run, prepared.model.name, prepared.dataset.address, loop.epoch + 1, training.epochs, steps, rows, parameters,
-        str(prepared.live.device),
-    ))  # fmt: skip
+    loop.hold_monitor()
     return loop
+
+
+def _started(prepared: Prepared, run: str, loop: Loop) -> RunStarted:
+    return RunStarted(
+        run, prepared.model.name, prepared.dataset.address, loop.epoch + 1, prepared.training.epochs, _steps(prepared),
+        rows={name: len(found) for name, found in prepared.positions.items()},
+        parameters=sum(parameter.numel() for parameter in prepared.live.network.parameters()),
+        device=str(prepared.live.device),
+    )  # fmt: skip
 
 
 def _commit(
@@ -259,7 +290,12 @@ def _commit(
     entry = door.commit(manifest, _layers(prepared), extras)
     door.finish_run(run, "stopped" if outcome.how == "stopped" else "done", entry.number)
     outcome.checkpoints.clear()
-    return Version(door, entry, door.manifest(entry))
+    return Version(door, entry, door.manifest(entry), _instance(prepared.model))
+
+
+def _instance(model: Model) -> nn.Module | None:
+    # Code is never loaded from a repository, but here the wrapped module is at hand.
+    return next((layer.action.instance for layer in model.layers if isinstance(layer.action, Wrapped)), None)
 
 
 def _data(prepared: Prepared) -> dict[str, Any]:

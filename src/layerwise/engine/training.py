@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -79,8 +80,24 @@ class Training:
         }
 
 
+@contextmanager
+def at_setting(name: str) -> Iterator[None]:
+    """Name the training setting in front of an InvalidConfig that is raised inside.
+
+    >>> with at_setting("optimizer"):
+    ...     raise InvalidConfig("there is no optimizer 'adamm'")
+    Traceback (most recent call last):
+    layerwise.errors.InvalidConfig: train: optimizer: there is no optimizer 'adamm'
+    """
+    try:
+        yield
+    except InvalidConfig as error:
+        raise InvalidConfig(f"train: {name}: {error}") from error.__cause__
+
+
 def _split(value: Any) -> Split:
-    return value if isinstance(value, Split) else Split.from_json(value)
+    with at_setting("split"):
+        return value if isinstance(value, Split) else Split.from_json(value)
 
 
 def _fitted(key: str, value: Any, hint: Any) -> Any:
@@ -90,6 +107,8 @@ def _fitted(key: str, value: Any, hint: Any) -> Any:
         raise InvalidConfig(f"train: {error}") from None
     if key in _POSITIVE and fitted is not None and fitted <= 0:
         raise InvalidConfig(f"train: the setting {key!r} is {fitted}; expected more than 0")
+    if key == "checkpoint" and fitted < 0:
+        raise InvalidConfig(f"train: the setting 'checkpoint' is {fitted}; expected 0 or more seconds")
     if key == "seed" and not 0 <= fitted < 2**63:
-        raise InvalidConfig(f"train: the seed is {fitted}; expected 0 to 2**63 - 1")
+        raise InvalidConfig(f"train: the setting 'seed' is {fitted}; expected 0 to 2**63 - 1")
     return fitted

@@ -313,7 +313,8 @@ def describe_type(hint: Any) -> str:
     if typing.get_origin(hint) is tuple:
         first, *rest = typing.get_args(hint)
         count = "" if Ellipsis in rest else f"{1 + len(rest)} "
-        return f"a list of {count}{describe_type(first).removeprefix('a ')}s"
+        inner = describe_type(first)
+        return f"a list of {count}values, each {inner}" if " or " in inner else f"a list of {count}{inner[2:]}s"
     if typing.get_origin(hint) is not None and issubclass(typing.get_origin(hint), Mapping):
         return "a mapping"
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "nothing"}

@@ -131,7 +131,7 @@ def at_layer(path: str, kind: str = "") -> Iterator[None]:
             raise
         named = type(error)(f"{_titled(path)}{f' ({kind})' if kind else ''}: {error}")
         named.layer = path
-        raise named from None
+        raise named from error.__cause__
 
 
 @contextmanager
@@ -145,7 +145,7 @@ def in_block(path: str) -> Iterator[None]:
         full = f"{path}.{error.layer}"
         named = type(error)(f"{_titled(full)}{str(error).removeprefix(_titled(error.layer))}")
         named.layer = full
-        raise named from None
+        raise named from error.__cause__
 
 
 def _titled(path: str) -> str:

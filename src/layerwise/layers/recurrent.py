@@ -163,7 +163,11 @@ class Recurrent(FieldKind):
 @register("torch.nn.RNN")
 @dataclass(frozen=True)
 class Rnn(Recurrent):
-    """The plain recurrent layer of torch."""
+    """The plain recurrent layer of torch.
+
+    Args:
+        nonlinearity: the function of the state.
+    """
 
     module: ClassVar[type[nn.RNNBase]] = nn.RNN
     nonlinearity: Literal["tanh", "relu"] = "tanh"
@@ -180,7 +184,11 @@ class Gru(Recurrent):
 @register("torch.nn.LSTM")
 @dataclass(frozen=True)
 class Lstm(Recurrent):
-    """The long short-term memory of torch; ``proj_size`` projects its state."""
+    """The long short-term memory of torch.
+
+    Args:
+        proj_size: how many numbers leave it a step, where its state is projected; 0 for none.
+    """
 
     module: ClassVar[type[nn.RNNBase]] = nn.LSTM
     proj_size: int = 0

@@ -58,6 +58,13 @@ class Scale(DataKind):
 class Clip(DataKind):
     """Bring numbers below ``low`` to ``low`` and above ``high`` to ``high``, as float32 of the same shape.
 
+    Args:
+        low: the least that is left, in the values' own unit; no bound where not given.
+        high: the most that is left; no bound where not given.
+
+    Raises:
+        InvalidLayer: neither is given, or ``low`` is above ``high``.
+
     Example:
         >>> Clip(low=0, high=1).run(torch.tensor([-3.0, 0.5, 7.0]), state={})
         tensor([0.0000, 0.5000, 1.0000])

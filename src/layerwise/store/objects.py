@@ -49,15 +49,25 @@ class Objects:
         self._packs: OrderedDict[Digest, memoryview] = OrderedDict()
         self._verified: dict[Digest, Location] = {}
 
-    def get(self, digest: Digest) -> memoryview:
+    def get(self, digest: Digest, what: str = "") -> memoryview:
         """Return an object's bytes: a read-only view of its pack, mapped into memory, never copied.
 
         The bytes are compared with the digest the first time this process reads them.
+
+        Args:
+            digest: the object.
+            what: how a message names it, e.g. ``"the state of digits@3/edges"``.
 
         Raises:
             NotFound: there is no such object.
             Damaged: the pack is absent, cut off or changed; names the object and the pack.
         """
+        try:
+            return self._get(digest)
+        except Damaged as error:
+            raise Damaged(f"{what}: {error}" if what else str(error)) from None
+
+    def _get(self, digest: Digest) -> memoryview:
         known = self._verified.get(digest)
         if known is not None:
             try:

@@ -75,8 +75,8 @@ def check_entry(entry: Entry) -> None:
         if number is not None and (not isinstance(number, int) or not 1 <= number < 2**63):
             raise InvalidName(f"the {what} of a version counts from 1, found {number!r:.60} for {entry.name}")
     _check_time(entry.created)
-    _check_text(entry.actor, "an actor")
-    _check_text(entry.message, "a message")
+    check_text(entry.actor, "an actor")
+    check_text(entry.message, "a message")
 
 
 def check_run(run: RunRow) -> None:
@@ -89,7 +89,7 @@ def check_run(run: RunRow) -> None:
     if run.status not in STATUSES:
         raise InvalidName(f"{shorten(str(run.status))} is not how a run stands.{nearest(str(run.status), STATUSES)}")
     _check_time(run.created)
-    _check_text(run.actor, "an actor")
+    check_text(run.actor, "an actor")
 
 
 def _check_time(text: object) -> None:
@@ -99,7 +99,8 @@ def _check_time(text: object) -> None:
         )
 
 
-def _check_text(text: object, what: str) -> None:
+def check_text(text: object, what: str) -> None:
+    """Raise InvalidName for a text that is too long for the catalog, or that no database holds."""
     if not isinstance(text, str) or len(text) > MAX_TEXT or "\0" in text:
         raise InvalidName(
             f"{shorten(str(text))} is not {what}: expected at most {MAX_TEXT:,} characters, none of them NUL"

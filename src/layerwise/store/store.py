@@ -88,6 +88,8 @@ class Store:
 
 
 def _create(disk: Disk) -> None:
+    if disk.path.exists() and not disk.path.is_dir():
+        raise InvalidFile(f"{disk.path} is a file, and a repository is a folder; choose another place")
     disk.make_root()
     others = sorted(set(disk.list()) - _OURS)
     # Looked for after the list: somebody who makes the repository now writes it before anything not of _OURS.
