@@ -116,7 +116,7 @@ def test_what_json_cannot_hold_is_refused_with_the_place(value: Any, said: str) 
         (b"1e999", "too large"),
         (b"-1e999", "too large"),
         (b"9" * 41, "41 digits"),
-        (b"9" * 10_000, "10000 digits"),
+        (b"9" * 10_000, "10,000 digits"),
         (b"[" * 65 + b"]" * 65, "deeper than 64"),
         (b"[" * 100_000, "deeper than 64"),
         (b'{"a":' * 100_000, "deeper than 64"),

@@ -6,6 +6,7 @@ weights kept, measured on the test rows and saved.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,8 +39,8 @@ def prepare(work: Work, folder: Path) -> Iterator[Trainer]:
             total = torch.zeros(())
             for chunk in torch.split(rows[torch.randperm(len(rows), generator=order)], said.batch):
                 batch = images[chunk]
-                if said.shift:
-                    batch = shifted(batch, said.shift, draw)
+                if said.name == "xrays":
+                    batch = varied(batch, draw)
                 loss = functional.cross_entropy(net(batch), labels[chunk])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -68,12 +69,20 @@ def measured(net: nn.Module, images: Tensor, labels: Tensor, rows: Tensor) -> tu
     return float(functional.cross_entropy(scores, truth)), float((scores.argmax(1) == truth).float().mean())
 
 
-def shifted(batch: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Return the images [batch, 1, height, width], each moved by up to ``most`` pixels; zeros move in."""
-    height, width = batch.shape[2:]
-    windows = functional.pad(batch, (most, most, most, most)).unfold(2, height, 1).unfold(3, width, 1)
-    down, right = torch.randint(0, 2 * most + 1, (2, len(batch)), generator=generator)
-    return windows[torch.arange(len(batch)), :, down, right]
+def varied(x: Tensor, draw: torch.Generator) -> Tensor:
+    """Return images [batch, 1, height, width] mirrored, turned, zoomed, moved and made noisy, each in its own way."""
+    count, _, height, width = x.shape
+    x = torch.where(torch.rand((count, 1, 1, 1), generator=draw) < 0.5, x.flip(-1), x)
+    angle = (torch.rand(count, generator=draw) * 2 - 1) * (10 * math.pi / 180)
+    size = 1 / (1 + (torch.rand(count, generator=draw) * 2 - 1) * 0.15)
+    cosine, sine, zero = torch.cos(angle) * size, torch.sin(angle) * size, torch.zeros_like(angle)
+    turn = torch.stack([cosine, -sine, zero, sine, cosine, zero], dim=1).view(-1, 2, 3)
+    grid = functional.affine_grid(turn, list(x.shape), align_corners=False)
+    x = functional.grid_sample(x, grid, align_corners=False)
+    windows = functional.pad(x, (2, 2, 2, 2)).unfold(2, height, 1).unfold(3, width, 1)
+    down, right = torch.randint(0, 5, (2, count), generator=draw)
+    x = windows[torch.arange(count), :, down, right]
+    return x + 0.05 * torch.randn(x.shape, generator=draw)
 
 
 if __name__ == "__main__":

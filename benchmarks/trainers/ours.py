@@ -22,8 +22,8 @@ def model(work: Work) -> lw.Model:
         lw.Layer("pixels", lw.Column("image", shape=(1, height, width))),
         lw.Layer("scaled", lw.Scale(by=said.divide)),
     ]
-    if said.shift:
-        before.append(lw.Layer("moved", lw.Augment(shift=said.shift)))
+    if said.name == "xrays":
+        before.append(lw.Layer("varied", lw.Augment(flip="horizontal", rotate=10, zoom=0.15, shift=2, noise=0.05)))
     layers = {"digits": digits, "xrays": xrays}[said.name]()
     return lw.Model(said.name, [*before, *layers, lw.Layer("label", lw.Classes(target="label"))])
 
@@ -40,15 +40,19 @@ def digits() -> list[lw.Layer]:
 
 
 def xrays() -> list[lw.Layer]:
-    """Return the network of the X-rays: three blocks of convolution, normalisation and pooling."""
+    """Return the network of the X-rays: that of ``examples/xrays``."""
     layers = []
-    for place, channels in enumerate((16, 32, 64)):
-        layers += [
-            lw.Layer(f"conv{place}", nn.Conv2d, out_channels=channels, kernel_size=3, padding=1),
-            lw.Layer(f"norm{place}", nn.BatchNorm2d, activation="relu"),
-            lw.Layer(f"pool{place}", nn.MaxPool2d, kernel_size=2),
-        ]
-    return [*layers, lw.Layer("flat", nn.Flatten), lw.Layer("scores", nn.Linear, out_features=2)]
+    for name, channels in (("fine", 16), ("middle", 32), ("coarse", 64)):
+        inside = []
+        for place in (1, 2):
+            conv = {"out_channels": channels, "kernel_size": 3, "padding": 1, "bias": False}
+            inside.append(lw.Layer(f"conv{place}", nn.Conv2d, **conv))
+            inside.append(lw.Layer(f"norm{place}", nn.BatchNorm2d, activation="relu"))
+        whole = lw.Layer("pool", nn.AdaptiveAvgPool2d, output_size=1)
+        pool = whole if name == "coarse" else lw.Layer("pool", nn.MaxPool2d, kernel_size=2)
+        layers.append(lw.Layer(name, lw.Block(), layers=[*inside, pool]))
+    dropped = lw.Layer("dropped", nn.Dropout, p=0.3)
+    return [*layers, lw.Layer("flat", nn.Flatten), dropped, lw.Layer("scores", nn.Linear, out_features=2)]
 
 
 def table(work: Work) -> dict[str, object]:

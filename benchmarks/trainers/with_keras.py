@@ -38,17 +38,24 @@ def digits(work: Work) -> list[Any]:
 
 
 def xrays(work: Work) -> list[Any]:
-    """Return the network of the X-rays."""
-    share = work.settings.shift / work.images.shape[1]
-    found = [layers.RandomTranslation(share, share, fill_mode="constant", interpolation="nearest")]
+    """Return the network of the X-rays, with Keras's own layers of augmentation before it."""
+    edge = {"fill_mode": "constant", "interpolation": "bilinear"}
+    found = [
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(10 / 360, **edge),
+        layers.RandomZoom(0.15, **edge),
+        layers.RandomTranslation(2 / 28, 2 / 28, **edge),
+        layers.GaussianNoise(0.05),
+    ]
     for channels in (16, 32, 64):
-        found += [
-            layers.Conv2D(channels, 3, padding="same"),
-            layers.BatchNormalization(axis=1, epsilon=1e-5, momentum=0.9),
-            layers.ReLU(),
-            layers.MaxPooling2D(2),
-        ]
-    return [*found, layers.Flatten(), layers.Dense(work.settings.classes)]
+        for _ in range(2):
+            found += [
+                layers.Conv2D(channels, 3, padding="same", use_bias=False),
+                layers.BatchNormalization(axis=1, epsilon=1e-5, momentum=0.9),
+                layers.ReLU(),
+            ]
+        found.append(layers.GlobalAveragePooling2D() if channels == 64 else layers.MaxPooling2D(2))
+    return [*found, layers.Dropout(0.3), layers.Dense(work.settings.classes)]
 
 
 class Marked(keras.callbacks.Callback):  # type: ignore[misc]

@@ -15,22 +15,21 @@ from skorch.dataset import Dataset  # type: ignore[import-not-found]
 from skorch.helper import predefined_split  # type: ignore[import-not-found]
 from torch import Tensor, nn
 
-from benchmarks.trainers.by_hand import shifted
+from benchmarks.trainers.by_hand import varied
 from benchmarks.trainers.work import Mark, Outcome, Trainer, Work, network, serve
 
 
-class Moved(nn.Module):
-    """The network, its images moved while it trains."""
+class Varied(nn.Module):
+    """The network, its images varied while it trains."""
 
-    def __init__(self, name: str, shift: int, seed: int) -> None:
+    def __init__(self, name: str, seed: int) -> None:
         super().__init__()
-        self.network, self.shift = network(name), shift
+        self.network, self.varies = network(name), name == "xrays"
         self.draw = torch.Generator().manual_seed(seed)
 
     def forward(self, images: Tensor) -> Any:
         """Return the scores, [batch, classes]."""
-        moves = self.shift and self.training
-        return self.network(shifted(images, self.shift, self.draw) if moves else images)
+        return self.network(varied(images, self.draw) if self.varies and self.training else images)
 
 
 class Marked(Callback):  # type: ignore[misc]
@@ -54,7 +53,7 @@ def prepare(work: Work, folder: Path) -> Iterator[Trainer]:
         torch.manual_seed(said.draws["weights"][0])
         best = EarlyStopping(patience=epochs, threshold=0, load_best=True, sink=lambda _: None)
         net = NeuralNetClassifier(
-            Moved, module__name=said.name, module__shift=said.shift, module__seed=said.draws["draw"][0],
+            Varied, module__name=said.name, module__seed=said.draws["draw"][0],
             criterion=nn.CrossEntropyLoss, optimizer=torch.optim.Adam, lr=said.lr, batch_size=said.batch,
             max_epochs=epochs, iterator_train__shuffle=True, verbose=0, callbacks=[best, Marked(mark)],
             classes=list(range(said.classes)),

@@ -36,7 +36,6 @@ class Settings:
         name: ``digits`` or ``xrays``: which network.
         classes: how many.
         divide: what the pixels are divided by.
-        shift: the most pixels that a training image moves up, down, left or right at each step.
         batch, lr, seed, threads: of the training; the optimizer is Adam, what is kept is the epoch of the best
             validation loss.
         draws: seeds of what is drawn, by name: ``weights`` has one; ``epoch``, ``order`` and ``draw`` one an epoch.
@@ -45,7 +44,6 @@ class Settings:
     name: str
     classes: int
     divide: float
-    shift: int
     batch: int
     lr: float
     seed: int
@@ -106,11 +104,17 @@ def network(name: str) -> nn.Sequential:
             nn.Flatten(), nn.Linear(288, 10),
         )  # fmt: skip
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(576, 2),
+        *block(1, 16), nn.MaxPool2d(2), *block(16, 32), nn.MaxPool2d(2), *block(32, 64), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.Dropout(0.3), nn.Linear(64, 2),
     )  # fmt: skip
+
+
+def block(entering: int, leaving: int) -> list[nn.Module]:
+    """Return two convolutions, each with its normalisation: as in ``examples/xrays``."""
+    found: list[nn.Module] = []
+    for channels in (entering, leaving):
+        found += [nn.Conv2d(channels, leaving, 3, padding=1, bias=False), nn.BatchNorm2d(leaving), nn.ReLU()]
+    return found
 
 
 def serve(prepare: Prepare, *packages: str) -> None:

@@ -92,8 +92,11 @@ def decode(data: bytes | memoryview, what: str) -> Any:
         )
         _hold_whole_characters(text, value, what)
         return value
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InvalidFile(f"{what} is not JSON: {error}") from None
+    except UnicodeDecodeError as error:
+        byte = f"0x{data[error.start]:02x}"
+        raise InvalidFile(f"{what} is not JSON: the byte {byte} is not UTF-8; save it as UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise InvalidFile(f"{what} is not JSON: {error.msg} at character {error.pos + 1:,}") from None
 
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -126,7 +129,7 @@ def _unique(what: str) -> Any:
         found: dict[str, Any] = {}
         for key, value in items:
             if key in found:
-                raise InvalidFile(f"{what} has the key {shorten(key)} twice")
+                raise InvalidFile(f"{what} has the key {shorten(key)} twice; keep one")
             found[key] = value
         return found
 
@@ -135,7 +138,7 @@ def _unique(what: str) -> Any:
 
 def _no_constant(what: str) -> Any:
     def refuse(constant: str) -> None:
-        raise InvalidFile(f"{what} holds {constant}, which JSON does not have")
+        raise InvalidFile(f"{what} holds {constant}, which JSON does not have; write null where a value is missing")
 
     return refuse
 
@@ -144,7 +147,7 @@ def _integer(what: str) -> Any:
     def read(digits: str) -> int:
         count = len(digits.removeprefix("-"))
         if count > MAX_INTEGER_DIGITS:
-            raise InvalidFile(f"{what} holds a whole number of {count} digits")
+            raise InvalidFile(f"{what} holds a whole number of {count:,} digits; at most {MAX_INTEGER_DIGITS} are read")
         return int(digits)
 
     return read
@@ -154,7 +157,7 @@ def _real(what: str) -> Any:
     def read(digits: str) -> float:
         value = float(digits)
         if not math.isfinite(value):
-            raise InvalidFile(f"{what} holds the number {shorten(digits)}, which is too large")
+            raise InvalidFile(f"{what} holds the number {shorten(digits)}, which is too large for a float")
         return value
 
     return read

@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import pyarrow as pa
+
 from layerwise.canonical import decode, encode
 from layerwise.data.dataset import Added, Dataset, add, open_dataset
 from layerwise.data.diff import DataDiff, diff
+from layerwise.data.schema import parse_type
 from layerwise.errors import Conflict, InvalidData, NotFound
 from layerwise.store.catalog import Entry, RunRow
 from layerwise.store.store import Store
@@ -132,6 +135,11 @@ class Repository:
         """Return a version's manifest."""
         what = f"the manifest of {entry.name}@{entry.number}"
         return Manifest.from_json(decode(self.store.objects.get(entry.digest, what), what), what)
+
+    def column_types(self, manifest: Manifest) -> dict[str, pa.DataType]:
+        """Return the types that the dataset's columns had in training, by name: rows to answer have them too."""
+        what = f"the columns of {manifest.model}@{manifest.number}"
+        return {name: parse_type(text, what) for name, text in manifest.data["columns"].items()}
 
     def aliases(self, name: str) -> dict[str, int]:
         """Return the aliases of a model and the versions that they stand for."""

@@ -58,7 +58,7 @@ def watch_reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
     get = store.objects.get
 
-    def watched(objects: object, digest: Digest) -> memoryview:
+    def watched(objects: object, digest: Digest, what: str = "") -> memoryview:
         read.append(digest)
         return get(digest)
 

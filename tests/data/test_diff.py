@@ -103,7 +103,7 @@ def test_it_is_said_in_words(store: Store) -> None:
     add(store, "people", {"name": ["Ada", "Cy"], "age": [37, 7]}, key="name")
     found = diff(open_dataset(store, "people@1"), open_dataset(store, "people@2"))
     assert str(found) == (
-        "people@1 → people@2: 1 rows added, 1 removed, 1 changed, 0 as before\n  ~ 'Ada': 'age': 36 → 37"
+        "people@1 → people@2: 1 added, 1 removed, 1 changed, 0 as before\n  ~ 'Ada': 'age': 36 → 37"
     )
     same = diff(open_dataset(store, "people@1"), open_dataset(store, "people@1"))
     assert not same

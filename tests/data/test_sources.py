@@ -276,7 +276,7 @@ BAD_FILES: dict[str, tuple[str, str | bytes, str]] = {
     "jsonl long number": (
         "people.jsonl",
         '{"a":' + "1" * 5000 + "}\n",
-        "line 1 holds a whole number of 5000 digits",
+        "line 1 holds a whole number of 5,000 digits",
     ),
     "jsonl number too large": ("people.jsonl", '{"a":' + "1" * 30 + "}\n", "lines 1 to 1: column 'a'"),
     "jsonl mixed": ("people.jsonl", '{"a":1}\n{"a":"x"}\n', "lines 1 to 2: column 'a' mixes types"),

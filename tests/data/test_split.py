@@ -160,7 +160,7 @@ def test_settings_that_are_none(case: str) -> None:
 
 
 def test_a_split_that_is_no_object() -> None:
-    with pytest.raises(InvalidConfig, match="found list"):
+    with pytest.raises(InvalidConfig, match=r"a split is a mapping.*found \[\]"):
         Split.from_json([])
 
 

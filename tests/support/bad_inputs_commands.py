@@ -194,7 +194,7 @@ ROWS: list[Bad] = [
     predict("a file that is not there", ["rosw.csv"], "InvalidFile"),
     predict("a file without a column", ["t.csv"], "InvalidData", files={"t.csv": "length,width\n5,3\n"}),
     predict("a file with another label", ["t.csv"], "InvalidData", files={"t.csv": "length,width,colour\n5,3,reed\n"}),
-    predict("a file with text for a number", ["t.csv"], "InvalidShape", files={"t.csv": "length,width,colour\nlong,3,red\n"}),
+    predict("a file with text for a number", ["t.csv"], "InvalidData", files={"t.csv": "length,width,colour\nlong,3,red\n"}),
     predict("a file of no rows", ["t.csv"], "InvalidData", files={"t.csv": "length,width,colour\n"}),
     predict("--row not JSON", ["--row", "length=5"], "InvalidFile"),
     predict("--row cut short", ["--row", '{"length": 5.0'], "InvalidFile"),

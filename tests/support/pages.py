@@ -113,7 +113,9 @@ def _python(page: str, found: list[Block]) -> str:
 def _in(folder: Path) -> Iterator[None]:
     before = Path.cwd()
     os.chdir(folder)
-    os.environ.pop("LAYERWISE_REPOSITORY", None)
+    # Tables as a file gets them: of any width.
+    for name in ("LAYERWISE_REPOSITORY", "COLUMNS"):
+        os.environ.pop(name, None)
     os.environ["LAYERWISE_ACTOR"] = "ada"
     try:
         yield

@@ -12,7 +12,7 @@ from layerwise.cli.code import run_code
 from layerwise.cli.options import whole_version
 from layerwise.data.dataset import Dataset
 from layerwise.engine.model import Model
-from layerwise.engine.ports import port_from_json
+from layerwise.engine.ports import ports_of
 from layerwise.engine.version import Version
 from layerwise.errors import Invalid, NotFound
 from layerwise.graph import draw, shapes
@@ -70,9 +70,8 @@ def of_version(repo: Repository, address: str, code: list[Path] | None) -> Anato
 
 
 def _known(version: Version) -> tuple[dict[str, Port], dict[str, int], str]:
-    columns = {name: port_from_json(said) for name, said in version.manifest.data["columns"].items()}
     try:
-        ports = shapes.check(version.model, columns, version.states)
+        ports = shapes.check(version.model, ports_of(version.types), version.states)
         return ports, counted(version.model, version.live.network.named_parameters()), ""
     except Invalid as error:
         # A module that only its owner's program has: what is kept can be shown all the same.

@@ -13,6 +13,7 @@ from layerwise.errors import InvalidData, InvalidFile
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from layerwise.data.fitting import Types
     from layerwise.repo import Repository
 
 STDIN = "-"
@@ -29,8 +30,10 @@ OneRow = Annotated[
 FromData = Annotated[str | None, typer.Option("--data", metavar="NAME[@N]", help="The rows of a dataset.")]
 
 
-def asked_rows(repo: Repository, rows: Path | None, given: list[str] | None, data: str | None) -> pa.Table:
-    """Return the rows that the command line means, as one table.
+def asked_rows(
+    repo: Repository, rows: Path | None, given: list[str] | None, data: str | None, types: Types
+) -> pa.Table:
+    """Return the rows that the command line means, as one table with the columns' types of the training.
 
     Raises:
         InvalidData: none are given, or in two ways.
@@ -45,10 +48,10 @@ def asked_rows(repo: Repository, rows: Path | None, given: list[str] | None, dat
     if data:
         return repo.dataset(data).table()
     if given:
-        return as_table([_row(text, f"--row {number}") for number, text in enumerate(given, start=1)])
+        return as_table([_row(text, f"--row {number}") for number, text in enumerate(given, start=1)], types)
     if str(rows) == STDIN:
-        return as_table(_lines())
-    return as_table(rows)
+        return as_table(_lines(), types)
+    return as_table(rows, types)
 
 
 def _lines() -> list[dict[str, Any]]:

@@ -78,8 +78,8 @@ def predict(
     if out is not None:
         answered.hold_out(out)
     with open_repository(context) as repo:
-        repo.find(whole_version(version))
-        table = asked_rows(repo, rows, row, data)
+        types = repo.column_types(repo.manifest(repo.find(whole_version(version))))
+        table = asked_rows(repo, rows, row, data, types)
         opened = load(repo, version, code)
         with screen.waiting(f"answering for {screen.plural(table.num_rows, 'row')}"):
             answers = opened.predict(table)
@@ -107,8 +107,8 @@ def trace(
 ) -> None:
     """Follow one row through every layer: what it was as it left each of them."""
     with open_repository(context) as repo:
-        repo.find(whole_version(version))
-        table = asked_rows(repo, rows, None, data)
+        types = repo.column_types(repo.manifest(repo.find(whole_version(version))))
+        table = asked_rows(repo, rows, None, data, types)
         if not 0 <= place < table.num_rows:
             raise InvalidData(f"there is no row {place}; the rows are 0 to {table.num_rows - 1:,}")
         opened = load(repo, version, code)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from layerwise.errors import InvalidData
 from layerwise.words import shorten
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_PLACE = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def open_arrays(arrays: Mapping[Any, Any], what: str) -> Source:
@@ -84,10 +87,13 @@ def from_values(values: Any, name: str, data_type: pa.DataType | None = None) ->
     """Return Python values as one Arrow array, or raise InvalidData where they mix types."""
     try:
         found = pa.array(values, data_type)
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise InvalidData(f"column {shorten(name)} holds {half}, half of a character; write the whole one") from None
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        said = _PLACE.sub("", str(error))[:200]
         raise InvalidData(
-            f"column {shorten(name)} mixes types, or holds one that is not kept: {str(error)[:200]}; "
-            "give the column one type"
+            f"column {shorten(name)} mixes types, or holds one that is not kept: {said}; give the column one type"
         ) from None
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 

@@ -187,7 +187,7 @@ def _lines(found: DataDiff) -> Iterator[str]:
         yield f"{found.old} and {found.new}: the same {found.unchanged:,} rows"
         return
     yield (
-        f"{found.old} → {found.new}: {len(found.added):,} rows added, {len(found.removed):,} removed, "
+        f"{found.old} → {found.new}: {len(found.added):,} added, {len(found.removed):,} removed, "
         f"{len(found.changed):,} changed, {found.unchanged:,} as before"
     )
     if found.keys[0] != found.keys[1]:

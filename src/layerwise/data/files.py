@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -15,14 +15,18 @@ from layerwise.data.npz import open_npz
 from layerwise.data.records import open_lines
 from layerwise.data.source import Source
 from layerwise.errors import InvalidFile, nearest
-from layerwise.words import shorten
+from layerwise.words import shorten, visible
 
 _ROWS_A_BATCH = 8192
 _PIECE_BYTES = 1 << 20
 
 
-def open_path(path: Path) -> Source:
+def open_path(path: Path, known: Mapping[str, pa.DataType] | None = None) -> Source:
     """Return a file or a folder of images as a stream of rows.
+
+    Args:
+        path: where it is.
+        known: types of columns that are known before, for files that do not say them themselves.
 
     Raises:
         InvalidFile: nothing is there, no plain file, an unknown ending, or it cannot be read as that.
@@ -31,20 +35,21 @@ def open_path(path: Path) -> Source:
         if path.is_dir():
             return open_images(path)
         if not path.exists():
-            raise InvalidFile(f"{path}: no such file or folder.{_beside(path)}")
+            raise InvalidFile(f"{visible(str(path))}: no such file or folder.{_beside(path)}")
         if not path.is_file():
-            raise InvalidFile(f"{path} is neither a file nor a folder, and is not read")
+            raise InvalidFile(f"{visible(str(path))} is neither a file nor a folder, and is not read")
     except (OSError, ValueError) as error:
         if isinstance(error, InvalidFile):
             raise
-        raise InvalidFile(f"{shorten(str(path))} cannot be opened: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidFile(f"{shorten(str(path))} cannot be opened: {reason}") from None
     opener = _OPENERS.get(path.suffix.lower())
     if opener is None:
         endings = ", ".join(_OPENERS)
         raise InvalidFile(
             f"{path}: the ending {shorten(path.suffix)} is not known; expected one of {endings}, or a folder"
         )
-    return opener(path)
+    return open_csv(path, known) if opener is open_csv else opener(path)
 
 
 def _beside(path: Path) -> str:

@@ -99,7 +99,7 @@ class KeyIds:
 
     def __init__(self, key: str, schema: pa.Schema, scratch: Scratch = bytearray) -> None:
         if key not in schema.names:
-            raise InvalidData(f"there is no column {shorten(key)} to be the key.{nearest(key, schema.names)}")
+            raise InvalidData(f"there is no column {shorten(key)} to be the key.{nearest(str(key), schema.names)}")
         found = schema.field(key).type
         if not (pa.types.is_string(found) or pa.types.is_integer(found)):
             raise InvalidData(f"the key {shorten(key)} is of type {found}; a key is text or whole numbers")

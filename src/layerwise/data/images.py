@@ -115,9 +115,10 @@ def _read(path: Path) -> bytes:
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, OSError) as error:
         if isinstance(error, InvalidFile):
             raise
-        raise InvalidFile(
-            f"{path} is not an image that can be read: {str(error)[:200]}; repair or remove it"
-        ) from None
+        # Pillow names the bytes in memory where it knows no format.
+        unknown = isinstance(error, UnidentifiedImageError)
+        said = f"it begins as none of {', '.join(_FORMATS)}, or is cut short" if unknown else str(error)[:200]
+        raise InvalidFile(f"{path} is not an image that can be read: {said}; repair or remove it") from None
     return data
 
 

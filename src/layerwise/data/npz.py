@@ -11,6 +11,7 @@ import math
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -89,7 +90,11 @@ def _members(archive: zipfile.ZipFile, path: Path) -> list[_Member]:
     unpacked = sum(info.file_size for info in infos)
     if unpacked > MAX_UNPACKED:
         raise InvalidFile(f"{path} says it holds {unpacked:,} bytes; at most {MAX_UNPACKED:,} are read")
-    return [_member(archive, info, path) for info in infos]
+    members = [_member(archive, info, path) for info in infos]
+    twice = [name for name, count in Counter(member.name for member in members).items() if count > 1]
+    if twice:
+        raise InvalidFile(f"{path} holds the array {shorten(twice[0])} twice; keep one")
+    return members
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> _Member:
@@ -103,7 +108,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> _Mem
         raise InvalidFile(
             f"{path}: {shorten(name)} holds Python objects, which only pickle reads; save numbers or text"
         )
-    if start + dtype.itemsize * math.prod(shape) != info.file_size:
+    if min(shape, default=0) < 0 or start + dtype.itemsize * math.prod(shape) != info.file_size:
         raise InvalidFile(
             f"{path}: {shorten(name)} says it is {dtype} of shape {list(shape)}, "
             f"which does not fit in its {info.file_size:,} bytes"
@@ -122,10 +127,11 @@ def _header(file: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         return read(file)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, TokenError) as error:
-        if isinstance(error, InvalidFile):
-            raise
-        raise InvalidFile(f"{what} is not a NumPy array: {str(error)[:200]}") from None
+    except InvalidFile:
+        raise
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, TokenError):
+        # What NumPy says of a header may hold a syntax tree; that it is none is enough.
+        raise InvalidFile(f"{what} is not a NumPy array: its header cannot be read; save it with numpy.savez") from None
 
 
 def _groups(members: list[_Member]) -> dict[str, dict[str, _Member]]:

@@ -130,7 +130,7 @@ def _row(line: bytes, path: Path, number: int) -> dict[str, Any]:
     what = f"{path}, line {number:,}"
     if len(line) > MAX_LINE:
         raise InvalidFile(f"{what} is longer than {MAX_LINE:,} bytes")
-    row = decode(line, what)
+    row = decode(line.rstrip(b"\r\n"), what)
     if not isinstance(row, dict):
         raise InvalidFile(f"{what} is {type(row).__name__}, expected an object of column: value")
     return row

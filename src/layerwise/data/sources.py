@@ -12,6 +12,7 @@ batches of the types we keep, small enough to hold.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from layerwise.data import arrays, files, frames, records
 from layerwise.data.columns import keep, kept_schema
+from layerwise.data.fitting import Types, fitted
 from layerwise.data.source import Source
 from layerwise.errors import InvalidData
 from layerwise.words import shorten
@@ -36,12 +38,15 @@ _TAKEN = (
 )
 
 
-def open_source(source: Any) -> Source:
-    """Return ``source`` as a stream of Arrow batches, or raise InvalidData with what can be given instead."""
+def open_source(source: Any, known: Types | None = None) -> Source:
+    """Return ``source`` as a stream of Arrow batches, or raise InvalidData with what can be given instead.
+
+    ``known`` holds types of columns that are known before, for sources that do not say them themselves.
+    """
     if isinstance(source, Source):
         return source
     if isinstance(source, str | Path):
-        return files.open_path(Path(source))
+        return files.open_path(Path(source), known)
     if isinstance(source, Mapping) and not hasattr(source, "__arrow_c_stream__"):
         return _open_mapping(source)
     if (
@@ -87,8 +92,9 @@ class Kept:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._first, self._rest = _first_rows(source)
-        self.schema = kept_schema(self._first)
+        with _named(source):
+            self._first, self._rest = _first_rows(source)
+            self.schema = kept_schema(self._first)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -98,14 +104,15 @@ class Kept:
     def pieces(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows, in order. Can be called once."""
         found = self._first.schema
-        yield from self._kept(self._first)
-        del self._first
-        for batch in self._rest:
-            if not batch.schema.equals(found):
-                raise InvalidData(
-                    f"{self._source.what} changes its columns on the way; every row needs the same ones"
-                )
-            yield from self._kept(batch)
+        with _named(self._source):
+            yield from self._kept(self._first)
+            del self._first
+            for batch in self._rest:
+                if not batch.schema.equals(found):
+                    raise InvalidData(
+                        f"{self._source.what} changes its columns on the way; every row needs the same ones"
+                    )
+                yield from self._kept(batch)
 
     def _kept(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         if batch.num_rows == 0:
@@ -119,6 +126,16 @@ class Kept:
             )
 
 
+@contextmanager
+def _named(source: Source) -> Iterator[None]:
+    """Name the source in front of an error that is raised inside and does not."""
+    try:
+        yield
+    except InvalidData as error:
+        said = str(error)
+        raise InvalidData(said if source.what in said else f"{source.what}: {said}") from None
+
+
 def _first_rows(source: Source) -> tuple[pa.RecordBatch, Iterator[pa.RecordBatch]]:
     batches = iter(source.batches)
     for batch in batches:
@@ -129,14 +146,15 @@ def _first_rows(source: Source) -> tuple[pa.RecordBatch, Iterator[pa.RecordBatch
     raise InvalidData(f"{source.what} has no rows; a dataset needs at least one")
 
 
-def as_table(source: Any) -> pa.Table:
+def as_table(source: Any, types: Types | None = None) -> pa.Table:
     """Return rows given in any way as one Arrow table of kept types: for small inputs, as rows to predict.
 
     Args:
         source: what ``lw.dataset`` takes; also one row as a dict of single values, and rows of a dataset.
+        types: the types that the columns had in training; they have the same again, or are refused.
 
     Raises:
         InvalidData, InvalidFile: as for ``lw.dataset``.
     """
-    kept = Kept(open_source(source))
-    return pa.Table.from_batches(kept.pieces(), schema=kept.schema)
+    kept = Kept(open_source(source, types))
+    return fitted(pa.Table.from_batches(kept.pieces(), schema=kept.schema), types or {})

@@ -97,7 +97,7 @@ class Split:
     def from_json(cls, value: Any) -> Split:
         """Return the split that JSON describes, or raise InvalidConfig with the nearest name there is."""
         if not isinstance(value, Mapping):
-            raise InvalidConfig(f"a split must be an object of its fields, found {type(value).__name__}")
+            raise InvalidConfig(f"a split is a mapping, e.g. {{by: group, column: patient}}; found {shorten(value)}")
         known = [name.name for name in dataclasses.fields(cls)]
         for name in value:
             if name not in known:

@@ -79,7 +79,7 @@ class ColumnStatistics:
         found = cls(**{name: _from_json(name, part) for name, part in value.items()})
         for name, kinds in _KINDS.items():
             if not isinstance(getattr(found, name), kinds):
-                raise InvalidFile(f"{what}: {name} of a column's statistics is {shorten(repr(value[name]))}")
+                raise InvalidFile(f"{what}: {name} of a column's statistics is {shorten(value[name])}")
         return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Iterator
 
 import torch
@@ -39,20 +38,18 @@ def choose_device(name: str) -> torch.device:
 def settled_torch(training: Training, device: torch.device) -> Iterator[None]:
     """Hold torch to the run's threads, algorithms and random state, and give back what was there before."""
     threads = torch.get_num_threads()
-    deterministic, warn = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    mode = torch.get_deterministic_debug_mode()
     if training.deterministic and device.type == "cuda":
         # cuBLAS is deterministic only with a workspace of its own, said before it starts.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=devices):
         try:
             if training.threads is not None:
                 torch.set_num_threads(training.threads)
-            torch.use_deterministic_algorithms(training.deterministic)
+            # Not use_deterministic_algorithms: it loads torch's compiler, which takes seconds.
+            torch.set_deterministic_debug_mode("error" if training.deterministic else "default")
             yield
         finally:
-            torch.use_deterministic_algorithms(deterministic, warn_only=warn)
+            torch.set_deterministic_debug_mode(mode)
             torch.set_num_threads(threads)

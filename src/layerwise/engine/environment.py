@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import re
 import subprocess
+import sys
 from dataclasses import asdict, dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,14 @@ def capture(device: torch.device, folder: Path | None = None) -> Environment:
 
 @functools.cache
 def packages() -> dict[str, str]:
-    """Return the installed packages and their versions, sorted."""
-    found = {str(item.name).lower(): item.version for item in distributions() if item.name}
-    return dict(sorted(found.items()))
+    """Return the installed packages and their versions, sorted, as the names of their folders say them."""
+    # importlib.metadata opens a file of each package: 65 ms for 85 of them, a twentieth of a short training.
+    found: dict[str, str] = {}
+    for folder in reversed([Path(entry) for entry in sys.path]):
+        for info in (*folder.glob("*.egg-info"), *folder.glob("*.dist-info")):
+            name, version, *_ = [*info.stem.split("-"), ""]
+            found[re.sub(r"[_.]+", "-", name).lower()] = version
+    return {name: version for name, version in sorted(found.items()) if version}
 
 
 @functools.cache

@@ -118,8 +118,9 @@ class Loop:
         self.epoch = number
         best = self._is_best(metrics)
         if best:
-            self.best = number
+            # The copy first: Ctrl-C may come between the two.
             self.kept = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+            self.best = number
         self.log(number, metrics)
         self._tell(EpochEnded(number, metrics, best, time.perf_counter() - started))
 

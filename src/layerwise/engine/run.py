@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from layerwise.canonical import digest_value, encode
 from layerwise.data.dataset import Dataset
+from layerwise.data.schema import type_text
 from layerwise.data.split import split_rows
 from layerwise.engine.checkpoint import Checkpoints
 from layerwise.engine.determinism import choose_device, settled_torch
@@ -26,17 +27,16 @@ from layerwise.engine.events import Observer, Phase, RunEnded, RunStarted
 from layerwise.engine.learner import Learner, Truth, derived
 from layerwise.engine.loop import Loop, Outcome
 from layerwise.engine.model import Model
-from layerwise.engine.ports import port_to_json, ports_of
+from layerwise.engine.ports import ports_of
 from layerwise.engine.rows import Rows, fit
 from layerwise.engine.settle import Settled, fit_answer, settle
 from layerwise.engine.tensors import digest_tensors, to_raw
 from layerwise.engine.training import Training, at_setting
 from layerwise.engine.version import Version
-from layerwise.errors import InvalidConfig, InvalidData, InvalidGraph, NotFound
+from layerwise.errors import InvalidConfig, InvalidData, InvalidGraph, LayerwiseError, NotFound
 from layerwise.graph import shapes
 from layerwise.graph.graph import Graph
 from layerwise.graph.layer import at_layer
-from layerwise.graph.ports import Port
 from layerwise.layers.base import AnswerKind, State
 from layerwise.layers.network import build, layer_states
 from layerwise.layers.wrap import Wrapped
@@ -159,29 +159,29 @@ def train(
         prepared = prepare(door, model, dataset, training, device, observers)
         environment = capture(device)
         run = f"r-{secrets.token_hex(6)}"
-        outcome = _trained(door, prepared, run, observers, resume=resume)
-        version = _commit(door, prepared, run, outcome, environment, message)
+        loop = _loop(door, prepared, run, observers)
+        settings = {"data": dataset.address, "training": training.to_json()}
+        door.start_run(run, model.name, {"model": model.to_json(), **settings})
+        try:
+            outcome = _trained(loop, prepared, run, observers, resume=resume)
+            version = _commit(door, prepared, run, outcome, environment, message)
+        except BaseException:
+            # What went wrong is what counts, not that this could not be written down either.
+            with suppress(OSError, LayerwiseError):
+                door.finish_run(run, "failed", None)
+            raise
     seconds = time.perf_counter() - started
     _tell(observers, RunEnded(outcome.how, outcome.best, seconds))
     return Run(run, version, outcome.how, outcome.best, outcome.history, seconds, outcome.resumed)
 
 
-def _trained(
-    door: Repository, prepared: Prepared, run: str, observers: Sequence[Observer], *, resume: bool
-) -> Outcome:
-    loop = _loop(door, prepared, run, observers)
-    settings = {"data": prepared.dataset.address, "training": prepared.training.to_json()}
-    door.start_run(run, prepared.model.name, {"model": prepared.model.to_json(), **settings})
-    try:
-        loop.start(resume=resume)
-        _tell(observers, _started(prepared, run, loop))
-        return loop.run()
-    except BaseException:
-        door.finish_run(run, "failed", None)
-        raise
+def _trained(loop: Loop, prepared: Prepared, run: str, observers: Sequence[Observer], *, resume: bool) -> Outcome:
+    loop.start(resume=resume)
+    _tell(observers, _started(prepared, run, loop))
+    return loop.run()
 
 
-def _dataset(door: Repository, model: Model, data: Dataset | str | None) -> Dataset:
+def _dataset(door: Repository, model: Model, data: object) -> Dataset:
     if isinstance(data, Dataset):
         return data
     if data is not None and not isinstance(data, str):
@@ -300,12 +300,11 @@ def _instance(model: Model) -> nn.Module | None:
 
 def _data(prepared: Prepared) -> dict[str, Any]:
     dataset = prepared.dataset
-    ports: dict[str, Port] = ports_of(dataset.schema)
     return {
         "name": dataset.name,
         "number": dataset.number,
         "digest": dataset.digest,
-        "columns": {name: port_to_json(port) for name, port in ports.items()},
+        "columns": {field.name: type_text(field.type) for field in dataset.schema},
         "split": prepared.training.split.to_json(),
         "rows": {name: len(rows) for name, rows in prepared.positions.items()},
     }

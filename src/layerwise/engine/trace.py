@@ -14,6 +14,7 @@ from layerwise.engine.rows import ready, run_data
 from layerwise.engine.settle import index, settled_layers
 from layerwise.graph.graph import Graph
 from layerwise.layers.base import AnswerKind, State, Value, as_tensor
+from layerwise.layers.columns import port_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Passage:
     def shape(self) -> str:
         """The shape without the batch, as a person writes it."""
         if isinstance(self.value, pa.Array):
-            return str(self.value.type)
+            return port_of(self.value.type).dtype
         return "×".join(str(size) for size in as_tensor(self.value).shape[1:]) or "1"
 
     @property

@@ -18,7 +18,7 @@ from layerwise.data.split import Split, split_rows
 from layerwise.engine.answers import Answers
 from layerwise.engine.evaluate import Live, score
 from layerwise.engine.model import Model
-from layerwise.engine.ports import port_from_json
+from layerwise.engine.ports import ports_of
 from layerwise.engine.rows import Rows, ready, run_data
 from layerwise.engine.settle import encoded, settled_layers
 from layerwise.engine.tensors import from_raw
@@ -90,10 +90,14 @@ class Version:
         }
 
     @functools.cached_property
+    def types(self) -> dict[str, pa.DataType]:
+        """The types of the dataset's columns in training, by name: rows to answer have them too."""
+        return self.repo.column_types(self.manifest)
+
+    @functools.cached_property
     def live(self) -> Live:
         """The live part with the version's weights, on the CPU, in evaluation mode."""
-        columns = {name: port_from_json(said) for name, said in self.manifest.data["columns"].items()}
-        ports = shapes.check(self.model, columns, self.states)
+        ports = shapes.check(self.model, ports_of(self.types), self.states)
         # New weights are drawn only to be replaced: whoever opens a version finds torch's generator as it was.
         with torch.random.fork_rng(devices=[]):
             network = build(self.model, ports)
@@ -126,7 +130,7 @@ class Version:
 
     def outputs(self, rows: Any) -> Tensor:
         """Return what reaches the answer layer for rows, [rows, ...]: scores, not yet decoded."""
-        table = as_table(rows)
+        table = as_table(rows, self.types)
         if not table.num_rows:
             raise InvalidData("there are no rows to answer; give at least one")
         pieces = [table] if self.tables_whole else [table.slice(at, PIECE) for at in range(0, len(table), PIECE)]
@@ -191,7 +195,7 @@ class Version:
 
     def trace(self, row: Any) -> Trace:
         """Follow one row through every layer: what it was as it left each of them."""
-        table = as_table(row)
+        table = as_table(row, self.types)
         if table.num_rows != 1 and not self.tables_whole:
             raise InvalidData(f"a trace follows one row; found {table.num_rows}")
         return follow(self.address, self.live, table, self.answer, self.answer_state)

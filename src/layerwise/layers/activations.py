@@ -53,7 +53,7 @@ def hold_activation(name: object) -> str | None:
     if name is None or name == "none":
         return None
     if not isinstance(name, str):
-        raise InvalidLayer(f"the activation is {shorten(repr(name))}; expected the name of one, e.g. 'relu'")
+        raise InvalidLayer(f"the activation is {shorten(name)}; expected the name of one, e.g. 'relu'")
     lowered = name.lower()
     if lowered in _AS_LAYERS:
         reason, layer = _AS_LAYERS[lowered]

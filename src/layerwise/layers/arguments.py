@@ -18,6 +18,7 @@ from layerwise.canonical import encode
 from layerwise.errors import Invalid, InvalidLayer, InvalidShape, nearest
 from layerwise.graph.kinds import describe_type, fit_type, plain
 from layerwise.graph.ports import Port
+from layerwise.layers.wants import COUNTS, hold_count
 from layerwise.words import shorten
 
 REQUIRED: Any = inspect.Parameter.empty
@@ -122,6 +123,8 @@ def fit_options(cls: type[nn.Module], options: Mapping[str, Any]) -> dict[str, A
     for name, argument in known.items():
         if name in options:
             value = _fitted(argument, options[name])
+            if is_torch(cls) and name in COUNTS:
+                hold_count(name, value)
             if (
                 argument.required
                 or plain(value) != plain(argument.default)

@@ -83,27 +83,39 @@ def torch_class(title: str) -> type[nn.Module]:
         return known[title]
     if reason is not None and hasattr(nn, name):
         raise InvalidLayer(f"{title} is no layer by itself: {reason}")
+    if not title.startswith("torch.nn."):
+        raise InvalidLayer(f"there is no layer {shorten(title)}; of torch, the classes of torch.nn are layers")
     raise InvalidLayer(f"there is no layer {shorten(title)}.{nearest(title, known)}")
 
 
-def own_class(title: str) -> type[nn.Module] | None:
-    """Return the class of the running program, None where the name is of something else, or raise InvalidLayer."""
+def own_class(title: str) -> type[nn.Module]:
+    """Return the module class of the running program, or raise InvalidLayer."""
     if "<locals>" in title:
         raise InvalidLayer(
             f"{title} is defined inside a function, where it cannot be found; define it at a module's top level"
         )
     cls = find_class(title)
-    if cls is None and title.rpartition(".")[0] not in sys.modules:
-        raise InvalidLayer(
-            f"the class {shorten(title)} is not in the running program; "
-            f"import it before, or run `layerwise … --code FILE.py` with the file that defines it"
-        )
-    if cls is not None and _is_installed(cls) and not kinds.is_admitted(title):
+    if cls is None:
+        raise _absent(title)
+    if _is_installed(cls) and not kinds.is_admitted(title):
         raise InvalidLayer(
             f"the class {shorten(title)} is an installed library's, and a description alone may not make one; "
             f"name it once in the program: lw.Layer('any', {cls.__name__}, ...)"
         )
     return cls
+
+
+def _absent(title: str) -> InvalidLayer:
+    module, _, name = title.rpartition(".")
+    if module not in sys.modules:
+        return InvalidLayer(
+            f"the class {shorten(title)} is not in the running program; "
+            f"import it before, or run `layerwise … --code FILE.py` with the file that defines it"
+        )
+    found = vars(sys.modules[module])
+    known = [label for label, thing in found.items() if isinstance(thing, type) and issubclass(thing, nn.Module)]
+    near = nearest(name, known) if known else ""
+    return InvalidLayer(f"{shorten(title)} is no nn.Module class, and nothing else is run by its name.{near}")
 
 
 def _is_installed(cls: type) -> bool:

@@ -184,7 +184,7 @@ def _hold_settings(settings: Mapping[str, Any]) -> None:
         try:
             encode(value)
         except InvalidFile:
-            raise InvalidLayer(f"the setting {name!r} is {shorten(repr(value))}; expected a JSON value") from None
+            raise InvalidLayer(f"the setting {name!r} is {shorten(value)}; expected a JSON value") from None
         if name == "memory" and value is not None:
             raise InvalidLayer("the setting 'memory' names a folder, and no description names one; leave it out")
 

@@ -167,6 +167,9 @@ class TorchModule(NeuralKind):
         return activate(self.activation, left) if isinstance(left, Tensor | Padded) else left
 
     def _described(self, found: Port, inputs: tuple[Port, ...]) -> Port:
+        if 0 in found.shape:
+            got = " and ".join(map(str, inputs))
+            raise InvalidShape(f"it gets {got} and makes {found}, in which there is nothing; look at its options")
         first = inputs[0]
         keeps = found.padded or (first.padded and self._keeps(len(first.shape) + 1))
         moved = self.of.__name__ in MOVERS and is_torch(self.of) and first.dtype in INTEGERS
@@ -230,8 +233,6 @@ def resolve(title: str, options: Mapping[str, Any]) -> Kind | None:
     if len(title) > 300 or not _DOTTED.match(title) or _VERSION.search(title):
         return None
     cls = torch_class(title) if title.startswith("torch.") else own_class(title)
-    if cls is None:
-        return None
     said = dict(options)
     own = "activation" in arguments_of(cls)
     activation = None if own else hold_activation(said.pop("activation", None))

@@ -35,7 +35,7 @@ def name_of(function: Any) -> str:
     """
     if not isinstance(function, FunctionType):
         raise InvalidLayer(
-            f"{shorten(repr(function))} is no Python function; write one at the top level of a module that calls it"
+            f"{shorten(function)} is no Python function; write one at the top level of a module that calls it"
         )
     name = f"{function.__module__}.{function.__qualname__}"
     if function.__name__ == "<lambda>" or not _NAME.match(name):

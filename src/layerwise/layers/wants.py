@@ -18,6 +18,15 @@ MOVERS = frozenset({"ChannelShuffle", "Flatten", "Identity", "PixelShuffle", "Pi
 
 INTEGERS = frozenset({"uint8", "int8", "int16", "int32", "int64"})
 
+COUNTS = frozenset(
+    {"in_features", "out_features", "in_channels", "out_channels", "num_channels", "num_features", "num_groups",
+     "num_embeddings", "embedding_dim", "kernel_size", "stride", "dilation", "groups", "nhead", "dim_feedforward",
+     "upscale_factor", "downscale_factor", "normalized_shape"}
+)  # fmt: skip
+"""Options of which there must be one at least; torch takes 0 and fails later, or makes a layer of nothing."""
+
+_NO_MEMORY = re.compile(r"tried to allocate ([0-9]+) bytes|out of memory")
+
 _SPACE = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 _TOO_SMALL = re.compile(r"Kernel size can't be greater|Output size is too small|is too large relative to input")
 
@@ -31,6 +40,18 @@ def spatial(cls: type[nn.Module]) -> int | None:
     """
     found = re.search(r"(\d)d\Z", cls.__name__)
     return int(found.group(1)) if found else None
+
+
+def hold_count(name: str, value: object) -> None:
+    """Raise InvalidLayer where a count, or one of several, is below 1.
+
+    Example:
+        >>> hold_count("kernel_size", (3, 3))
+    """
+    sizes = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(size, int) and size < 1 for size in sizes):
+        shown = list(value) if isinstance(value, tuple) else value
+        raise InvalidLayer(f"the option {name!r} is {shown}; expected 1 or more")
 
 
 def hold_inputs(cls: type[nn.Module], inputs: tuple[Port, ...]) -> None:
@@ -80,6 +101,9 @@ def _hold_dimensions(cls: type[nn.Module], port: Port) -> None:
 def explain(cls: type[nn.Module], module: nn.Module | None, inputs: tuple[Port, ...], error: Exception) -> Exception:
     """Return what torch raised in our words: InvalidLayer where the module could not be made, else InvalidShape."""
     said = first_line(error)
+    if isinstance(error, MemoryError) or (full := _NO_MEMORY.search(str(error))):
+        size = f" ({int(full[1]):,} bytes)" if not isinstance(error, MemoryError) and full and full[1] else ""
+        return InvalidLayer(f"its weights do not fit in memory{size}; make it smaller")
     if module is None:
         return InvalidLayer(f"torch.nn.{cls.__name__} says: {said}")
     got = " and ".join(map(str, inputs))

@@ -189,7 +189,7 @@ def wrapped(module: nn.Module, *, output: int | str | None = None, dtypes: Seque
         {'of': 'torch.nn.Linear'}
     """
     if not isinstance(module, nn.Module):
-        raise InvalidLayer(f"expected an nn.Module instance, found {shorten(repr(module))}")
+        raise InvalidLayer(f"expected an nn.Module instance, found {shorten(module)}")
     return Wrapped(qualified_name(type(module)), tuple(dtypes), output, instance=module)
 
 

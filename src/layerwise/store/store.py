@@ -64,7 +64,7 @@ class Store:
         disk = disk or Disk(path)
         if not (disk.path / CONFIG).exists():
             if not create:
-                raise NotFound(f"there is no repository at {disk.path}; make one with `layerwise init`")
+                raise NotFound(f"there is no repository at {disk.path}; `layerwise data add NAME SOURCE` makes one")
             _create(disk)
         identity = _read_config(disk)
         # A repository that can only be read has nothing to sweep.
