@@ -45,9 +45,10 @@ def xrays() -> list[lw.Layer]:
     for name, channels in (("fine", 16), ("middle", 32), ("coarse", 64)):
         inside = []
         for place in (1, 2):
-            conv = {"out_channels": channels, "kernel_size": 3, "padding": 1, "bias": False}
-            inside.append(lw.Layer(f"conv{place}", nn.Conv2d, **conv))
-            inside.append(lw.Layer(f"norm{place}", nn.BatchNorm2d, activation="relu"))
+            inside += [
+                lw.Layer(f"conv{place}", nn.Conv2d, out_channels=channels, kernel_size=3, padding=1, bias=False),
+                lw.Layer(f"norm{place}", nn.BatchNorm2d, activation="relu"),
+            ]
         whole = lw.Layer("pool", nn.AdaptiveAvgPool2d, output_size=1)
         pool = whole if name == "coarse" else lw.Layer("pool", nn.MaxPool2d, kernel_size=2)
         layers.append(lw.Layer(name, lw.Block(), layers=[*inside, pool]))

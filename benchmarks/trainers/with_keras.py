@@ -13,10 +13,10 @@ import torch
 
 os.environ["KERAS_BACKEND"] = "torch"
 
-import keras  # type: ignore[import-not-found]  # noqa: E402
-from keras import layers  # type: ignore[import-not-found]  # noqa: E402
+import keras  # type: ignore[import-not-found]
+from keras import layers
 
-from benchmarks.trainers.work import Mark, Outcome, Trainer, Work, serve  # noqa: E402
+from benchmarks.trainers.work import Mark, Outcome, Trainer, Work, serve
 
 
 def model(work: Work) -> Any:

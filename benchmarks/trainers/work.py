@@ -63,7 +63,11 @@ class Work:
     def save(self, folder: Path) -> None:
         """Write it below ``folder``."""
         (folder / "settings.json").write_text(json.dumps(asdict(self.settings)), encoding="utf-8")
-        np.savez(folder / "rows.npz", images=self.images, labels=self.labels, **self.parts)
+        train, validation, test = (self.parts[part] for part in PARTS)
+        np.savez(
+            folder / "rows.npz",
+            images=self.images, labels=self.labels, train=train, validation=validation, test=test,
+        )  # fmt: skip
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -129,9 +133,11 @@ def serve(prepare: Prepare, *packages: str) -> None:
     with answering() as answer:
         answer(versions("torch", *packages))
         for line in sys.stdin:
-            with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-                with prepare(work, Path(folder)) as trainer:
-                    answer(one_round(trainer, int(line)))
+            with (
+                tempfile.TemporaryDirectory(prefix="benchmark-") as folder,
+                prepare(work, Path(folder)) as trainer,
+            ):
+                answer(one_round(trainer, int(line)))
 
 
 def one_round(trainer: Trainer, epochs: int) -> dict[str, Any]:

@@ -54,5 +54,5 @@ def test_other_types_are_refused_by_name(rows: dict[str, Any], says: str) -> Non
 def test_a_file_with_other_values_than_the_training_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("age\n7\nold\n", encoding="utf-8")
-    with pytest.raises(Invalid, match="rows.csv: the column 'age' holds 'old' and was double"):
+    with pytest.raises(Invalid, match=r"rows\.csv: the column 'age' holds 'old' and was double"):
         as_table(file, TYPES)

@@ -113,7 +113,12 @@ class Bad:
 
 
 def command(
-    id: str, arguments: list[str], error: str, *says: str, files: Mapping[str, Content] | None = None, stdin: bytes = b""
+    id: str,
+    arguments: list[str],
+    error: str,
+    *says: str,
+    files: Mapping[str, Content] | None = None,
+    stdin: bytes = b"",
 ) -> Bad:
     """A command line, with the files that it names."""
 

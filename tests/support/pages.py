@@ -151,7 +151,7 @@ def _run(block: Block, after: list[Block], module: types.ModuleType, source: Pat
     elif block.kind == "python":
         said = _captured(block, lambda: _execute(block, module, source))
         output = after[0] if after and after[0].kind == "text" else None
-        if output is not None:
+        if output is not None and not block.error:
             output.found = said
         elif said.strip() and not block.error:
             block.error = f"it prints {said!r} and no text block follows"

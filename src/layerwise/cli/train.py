@@ -44,6 +44,9 @@ def train(
     Everything is checked before the first step. Ctrl-C stops cleanly and keeps the best epoch so far; a run that was
     killed goes on where it was, with the same result.
     """
+    from layerwise.store.rows import check_text
+
+    check_text(message, "a message")
     with open_repository(context) as repo, _stopping(as_json=as_json):
         model, marks = _read(file, settings or [], code)
         from layerwise.cli.progress import watch

@@ -104,6 +104,8 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> _Mem
     with archive.open(info) as file:
         shape, fortran, dtype = _header(file, f"{path}: {shorten(name)}")
         start = file.tell()
+    if not dtype.itemsize:
+        raise InvalidFile(f"{path}: {shorten(name)} holds values of no bytes ({dtype}); save numbers or text")
     if dtype.hasobject:
         raise InvalidFile(
             f"{path}: {shorten(name)} holds Python objects, which only pickle reads; save numbers or text"

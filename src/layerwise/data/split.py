@@ -77,7 +77,7 @@ class Split:
                 f"split by row takes no column; for {shorten(str(self.column))} write by: group or column"
             )
         if self.by != "row" and not isinstance(self.column, str):
-            raise InvalidConfig(f"split by {self.by} needs the name of a column, found {self.column!r}")
+            raise InvalidConfig(f"split by {self.by} needs the name of a column, found {shorten(self.column)}")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or not 0 <= self.seed < _MAX_SEED:
             raise InvalidConfig(
                 f"the seed of a split must be a whole number from 0 to 2**63, found {self.seed!r}"

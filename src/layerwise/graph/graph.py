@@ -272,5 +272,5 @@ def _hold_inner_roles(block: Layer, path: str) -> None:
     for child in block.layers:
         if child.action.role != "neural":
             with at_layer(f"{path}.{child.name}", child.kind):
-                where = "before" if child.action.role == "data" else "behind"
-                raise InvalidGraph(f"a {child.action.role} layer cannot stand inside a block; put it {where} the block")
+                what, where = ("a data", "before") if child.action.role == "data" else ("an answer", "behind")
+                raise InvalidGraph(f"{what} layer cannot stand inside a block; put it {where} the block")

@@ -196,8 +196,7 @@ def _shown(thing: object) -> str:
     if hasattr(thing, "forward"):
         return f"an instance of {type(thing).__name__}. Use lw.wrap(module, example) for a module that exists"
     if callable(thing):
-        named = shorten(getattr(thing, "__qualname__", type(thing).__name__))
-        return f"the function {named}. Write lw.function({named.strip(chr(39))}) for one of your own, or activation: NAME"
+        return "a function. Write lw.function(…) for one of your own, or activation: NAME after a layer"
     return shorten(thing)
 
 

@@ -158,7 +158,10 @@ class Concatenate(FieldKind):
     def _dim(self, rank: int) -> int:
         dim = (0 if rank >= 3 else -1) if self.dim is None else self.dim
         if not -rank <= dim < rank:
-            raise InvalidLayer(f"the option 'dim' is {dim} and its inputs have {rank} dimensions without the batch")
+            raise InvalidLayer(
+                f"the option 'dim' is {dim} and its inputs have {rank} dimension{'' if rank == 1 else 's'} without the "
+                f"batch; expected {-rank} to {rank - 1}"
+            )
         return dim % rank
 
     def infer(self, inputs: tuple[Port, ...], state: Mapping[str, Any] | None = None) -> Port:
@@ -172,7 +175,8 @@ class Concatenate(FieldKind):
         for other in inputs[1:]:
             if other.dtype != first.dtype or len(other.shape) != len(first.shape) or not self._fits(first, other, dim):
                 raise InvalidShape(
-                    f"it gets {first} and {other}; all sizes but that of dimension {dim} must be equal, and the dtype"
+                    f"it gets {first} and {other}; all sizes but that of dimension {dim} must be equal, and the dtype: "
+                    f"put a torch.nn.Flatten or a torch.nn.Linear before one of them"
                 )
         padded = any(port.padded for port in inputs)
         if padded and dim == 0:

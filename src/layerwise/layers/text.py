@@ -84,7 +84,7 @@ class Tokens(DataKind):
         """Return lists of text, or of indices with the number of tokens."""
         port = inputs[0]
         if port.dtype not in {TEXT, "unknown"}:
-            raise InvalidShape(f"its input is {port}, and it takes text")
+            raise InvalidShape(f"its input is {port}, and it takes text; put a column of text before it")
         if self.by != "bytepairs":
             return Port("list<string>")
         return Port("list<int64>", size=self._tokenizer(state).get_vocab_size() if state else None)
