@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (1: ratios of overhead need it)")
     parser.add_argument("--only", choices=("digits", "xrays"), help="one of the two")
     parser.add_argument("--no-peers", action="store_true", help="without skorch and Keras")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: few rows, two epochs, one round, no peers, no A/A")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: few rows, one round, no peers, no A/A")
     said = parser.parse_args(arguments)
     peers = [] if said.no_peers or said.quick else [name for name, module in TRAINERS.items() if module in PEERS]
     names = [BASE, OURS, *([] if said.quick else [AGAIN]), *peers]

@@ -15,6 +15,7 @@ import pytest
 from layerwise import errors
 from tests.support import (
     bad_inputs_commands,
+    bad_inputs_damage,
     bad_inputs_graphs,
     bad_inputs_kinds,
     bad_inputs_names,
@@ -32,6 +33,7 @@ TABLES = (
     bad_inputs_tables,
     bad_inputs_values,
     bad_inputs_commands,
+    bad_inputs_damage,
 )
 ROWS: list[Bad] = [row for table in TABLES for row in table.ROWS]
 

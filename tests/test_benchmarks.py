@@ -52,6 +52,6 @@ def test_variants_take_turns_there_and_back(warm: bool, turns: str) -> None:
     assert {name: len(runs) for name, runs in found.items()} == {"a": 2, "b": 2}
 
 
-def test_a_ratio_is_of_medians_with_the_quartiles_of_the_rounds() -> None:
+def test_a_ratio_is_the_median_of_the_rounds_with_their_quartiles() -> None:
     runs = {"plain": [Sample(1.0, 2.0)] * 5, "ours": [Sample(cpu, 3.0) for cpu in (1.0, 1.1, 1.2, 1.3, 9.0)]}
     assert rows(table(runs, base="plain"))[2] == ["ours", "1,200 ms", "3,000 ms", "1.200", "1.100 to 1.300"]

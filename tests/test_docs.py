@@ -88,12 +88,13 @@ def test_every_page_is_in_the_table_of_contents() -> None:
 
 
 def test_the_readme_is_in_step_with_the_example() -> None:
-    """Model, file and drawing; ``python -m tests.support.readme`` makes them so."""
+    """Model, file, drawing and table of examples; ``python -m tests.support.readme`` makes them so."""
     page = readme.README.read_text(encoding="utf-8")
     assert readme.in_step(page) == page
     assert readme.code() in page
     assert readme.description() in page
     assert readme.drawing() in page
+    assert readme.table() in page
 
 
 def test_the_example_is_the_same_model_in_python_and_in_its_file() -> None:

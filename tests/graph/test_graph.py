@@ -246,7 +246,7 @@ BAD_DESCRIPTIONS: list[tuple[Any, str]] = [
     ({"model": "m", "layers": {}}, "has no layers"),
     ({"model": "m", "layer": {}}, "no key 'layer'. Did you mean 'layers'?"),
     ({"model": "../m", "layers": {"a": {"kind": "column", "column": "x"}}}, "'../m' is not a model's name"),
-    ({"model": "m", "layers": {"a": None}}, "layer 'a': expected a mapping with a kind, found nothing; write {kind: NAME}"),
+    ({"model": "m", "layers": {"a": None}}, "layer 'a': expected a mapping with a kind, found nothing; write {kind:"),
     ({"model": "m", "layers": {"a": {}}}, "layer 'a': the kind is missing"),
     ({"model": "m", "layers": {"a": {"kind": 3}}}, "layer 'a': the kind is 3: write kind: NAME"),
     ({"model": "m", "layers": {"a": {"kind": "nothing"}}}, "layer 'a': there is no kind 'nothing'"),

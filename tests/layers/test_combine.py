@@ -98,7 +98,7 @@ MISTAKES: tuple[tuple[str, dict[str, Any], tuple[Port, ...], str], ...] = (
         "concatenate",
         {"dim": 2},
         (Port("float32", (3,)), Port("float32", (3,))),
-        "the option 'dim' is 2 and its inputs have 1 dimensions",
+        "the option 'dim' is 2 and its inputs have 1 dimension without the batch; expected -1 to 0",
     ),
     ("concatenate", {}, (Port("float32"), Port("float32")), "say shape: [1] at the column"),
     (

@@ -448,13 +448,13 @@ def test_a_users_module_gets_the_lengths_it_asks_for() -> None:
     ("title", "options", "expected"),
     [
         ("nowhere.Net", {}, "is not in the running program; import it before, or run `layerwise … --code FILE.py`"),
-        (f"{__name__}.Gone", {}, "there is no kind"),
-        (f"{__name__}.public", {}, "there is no kind"),
+        (f"{__name__}.Gone", {}, "is no nn.Module class, and nothing else is run by its name"),
+        (f"{__name__}.public", {}, "is no nn.Module class"),
         (f"{__name__}.f.<locals>.Net", {}, "is defined inside a function"),
         (f"{__name__}.Needy", {}, "needs 'inner', which a description cannot hold"),
         (f"{__name__}.Gated", {"out_features": 3, "gain": 2}, "there is no option 'gain'"),
         ("scael.v1", {}, "there is no kind"),
-        ("os.path.join", {}, "there is no kind"),
+        ("os.path.join", {}, "is no nn.Module class"),
         ("a" * 400 + ".b", {}, "there is no kind"),
     ],
 )
@@ -475,7 +475,8 @@ def test_nothing_is_imported_by_a_name_in_a_description(monkeypatch: pytest.Monk
     before = set(sys.modules)
     assert find_class("lazy_package.Net") is None
     assert find_class("xml.dom.minidom.Net") is None
-    assert resolve("lazy_package.Net", {}) is None
+    with pytest.raises(InvalidLayer, match="is no nn.Module class"):
+        resolve("lazy_package.Net", {})
     assert set(sys.modules) == before
 
 

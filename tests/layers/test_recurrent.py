@@ -110,7 +110,7 @@ def test_the_layer_goes_by_its_name_in_torch() -> None:
 @pytest.mark.parametrize(
     ("options", "port", "expected"),
     [
-        ({}, None, "the option 'hidden_size' is missing"),
+        ({}, None, "the option 'hidden_size' (a whole number) is missing: write hidden_size: …"),
         ({"hidden_size": 0}, None, "the option 'hidden_size' is 0; expected 1 or more"),
         (
             {"hidden_size": 3, "dropout": 0.5},

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,10 +86,8 @@ class Bench:
 
 @contextlib.contextmanager
 def _stdin(data: bytes) -> Iterator[None]:
-    import sys
-
     before = sys.stdin
-    sys.stdin = SimpleNamespace(buffer=io.BytesIO(data))  # type: ignore[assignment]
+    sys.stdin = SimpleNamespace(buffer=io.BytesIO(data))
     try:
         yield
     finally:

@@ -1,17 +1,10 @@
-"""Bad command lines, and repositories that are damaged, newer, or none."""
+"""Bad command lines."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import sqlite3
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import layerwise as lw
-from layerwise.repo import Repository
-from tests.support.bad_inputs import Bad, Bench, Told, command
+from tests.support.bad_inputs import Bad, command
 
 MODEL = """model: bad
 data: things
@@ -34,666 +27,140 @@ def predict(id: str, arguments: list[str], error: str, *says: str, **more: Any) 
     return command(f"predict {id}", ["predict", "flower", *arguments], error, *says, **more)
 
 
-def damaged(id: str, damage: Callable[[Path], object], arguments: list[str], error: str, *says: str) -> Bad:
-    """A command on a copy of the repository with something wrong in it."""
-
-    def provoke(bench: Bench) -> Told:
-        copy = bench.folder / "copy"
-        shutil.copytree(bench.repository, copy)
-        damage(copy)
-        return Bench(copy, bench.folder).command(*arguments)
-
-    return Bad(id, provoke, error, says)
-
-
-def _place(repository: Path, digest: str) -> tuple[Path, int, int]:
-    with sqlite3.connect(repository / "catalog.sqlite") as catalog:
-        pack, position, length = catalog.execute(
-            "select pack, position, length from object where digest = ?", (digest,)
-        ).fetchone()
-    return next(path for path in (repository / "packs").rglob("*") if pack in path.name), position, length
-
-
-def _flip(pack: Path, position: int) -> None:
-    data = bytearray(pack.read_bytes())
-    data[position] ^= 1
-    pack.chmod(0o644)
-    pack.write_bytes(bytes(data))
-
-
-def _state(repository: Path, layer: str) -> str:
-    with Repository(repository) as repo:
-        found = repo.manifest(repo.find("flower")).layers[layer].state
-    assert found is not None
-    return found
-
-
-def _flip_layer(layer: str) -> Callable[[Path], object]:
-    def damage(repository: Path) -> None:
-        pack, position, length = _place(repository, _state(repository, layer))
-        _flip(pack, position + length - 1)
-
-    return damage
-
-
-def _flip_manifest(repository: Path) -> None:
-    with Repository(repository) as repo:
-        digest = repo.find("flower").digest
-    pack, position, _ = _place(repository, digest)
-    _flip(pack, position + 5)
-
-
-def _flip_data(repository: Path) -> None:
-    with Repository(repository) as repo:
-        digest = repo.dataset("flowers").manifest.blocks[0].object
-    pack, position, length = _place(repository, digest)
-    _flip(pack, position + length // 2)
-
-
-def _lose_pack(repository: Path) -> None:
-    pack, _, _ = _place(repository, _state(repository, "hidden"))
-    pack.unlink()
-
-
-def _cut_pack(repository: Path) -> None:
-    pack, position, _ = _place(repository, _state(repository, "hidden"))
-    pack.chmod(0o644)
-    with pack.open("r+b") as file:
-        file.truncate(position + 4)
-
-
-def _config(**changes: Any) -> Callable[[Path], object]:
-    def damage(repository: Path) -> None:
-        path = repository / "config.json"
-        config = {**json.loads(path.read_bytes()), **changes}
-        path.chmod(0o644)
-        path.write_text(json.dumps(config))
-
-    return damage
-
-
-def _write(name: str, data: bytes) -> Callable[[Path], object]:
-    def damage(repository: Path) -> None:
-        (repository / name).chmod(0o644)
-        (repository / name).write_bytes(data)
-
-    return damage
-
-
-def elsewhere(id: str, arguments: list[str], error: str, *says: str, make: Callable[[Path], object]) -> Bad:
-    """A command on a folder that is no repository."""
-
-    def provoke(bench: Bench) -> Told:
-        make(bench.folder)
-        return Bench(bench.folder / "other", bench.folder).command(*arguments)
-
-    return Bad(id, provoke, error, says)
-
-
-def _folder(folder: Path) -> None:
-    (folder / "other").mkdir()
-    (folder / "other" / "notes.txt").write_text("mine")
-    (folder / "t.csv").write_text("a\n1\n")
-
-
-def _file(folder: Path) -> None:
-    (folder / "other").write_text("a file")
-    (folder / "t.csv").write_text("a\n1\n")
-
-
+# fmt: off
 ROWS: list[Bad] = [
     setting("without =", "train.epochs", "InvalidConfig", "'train.epochs'", "write --set train.epochs=3 or --set"),
     setting("of nothing", "=3", "InvalidConfig", "'=3'", "write --set train.epochs=3 or --set"),
-    setting(
-        "unknown top",
-        "trian.epochs=3",
-        "InvalidConfig",
-        "--set trian.epochs:",
-        "no key 'trian'",
-        "Did you mean 'train'",
-    ),
-    setting(
-        "unknown setting",
-        "train.epoch=3",
-        "InvalidConfig",
-        "--set train.epoch:",
-        "no training setting 'epoch'",
-        "Did you mean 'epochs'",
-    ),
-    setting(
-        "unknown layer",
-        "layers.score.out_features=3",
-        "InvalidConfig",
-        "--set layers.score.out_features:",
-        "no layer 'score'",
-        "Did you mean 'scores'",
-    ),
-    setting(
-        "a layer without an option",
-        "layers.scores=3",
-        "InvalidConfig",
-        "--set layers.scores names a layer and none",
-        "write --set train.epochs=3 or --set",
-    ),
-    setting(
-        "unknown option",
-        "layers.scores.out_feature=3",
-        "InvalidLayer",
-        "layer 'scores'",
-        "no option 'out_feature'",
-        "Did you mean 'out_features'",
-    ),
-    setting(
-        "an option of a wrong type",
-        "layers.scores.out_features=three",
-        "InvalidLayer",
-        "layer 'scores'",
-        "is 'three'",
-        "expected a whole number",
-    ),
-    setting(
-        "all of train",
-        "train=3",
-        "InvalidConfig",
-        "--set train would replace all of it",
-        "write --set train.epochs=3 or --set",
-    ),
-    setting(
-        "inside a value",
-        "train.optimizer.momentum=0.9",
-        "InvalidConfig",
-        "--set train.optimizer.momentum:",
-        "'adam'",
-        "write --set 'train.optimizer={…}' to give it all at once",
-    ),
-    setting(
-        "a tag",
-        "train.epochs=!!int 3",
-        "InvalidFile",
-        "--set train.epochs:1:",
-        "found the tag '!!int'",
-        "values have no tags here, take it away",
-    ),
-    setting(
-        "NaN",
-        "train.lr=.nan",
-        "InvalidFile",
-        "--set train.lr:1:",
-        "found .nan",
-        'numbers here are finite. For the text, write ".nan"',
-    ),
+    setting("unknown top", "trian.epochs=3", "InvalidConfig", "--set trian.epochs:", "no key 'trian'",
+        "Did you mean 'train'"),
+    setting("unknown setting", "train.epoch=3", "InvalidConfig", "--set train.epoch:", "no training setting 'epoch'",
+        "Did you mean 'epochs'"),
+    setting("unknown layer", "layers.score.out_features=3", "InvalidConfig", "--set layers.score.out_features:",
+        "no layer 'score'", "Did you mean 'scores'"),
+    setting("a layer without an option", "layers.scores=3", "InvalidConfig",
+        "--set layers.scores names a layer and none", "write --set train.epochs=3 or --set"),
+    setting("unknown option", "layers.scores.out_feature=3", "InvalidLayer", "layer 'scores'",
+        "no option 'out_feature'", "Did you mean 'out_features'"),
+    setting("an option of a wrong type", "layers.scores.out_features=three", "InvalidLayer", "layer 'scores'",
+        "is 'three'", "expected a whole number"),
+    setting("all of train", "train=3", "InvalidConfig", "--set train would replace all of it",
+        "write --set train.epochs=3 or --set"),
+    setting("inside a value", "train.optimizer.momentum=0.9", "InvalidConfig", "--set train.optimizer.momentum:",
+        "'adam'", "write --set 'train.optimizer={…}' to give it all at once"),
+    setting("a tag", "train.epochs=!!int 3", "InvalidFile", "--set train.epochs:1:", "found the tag '!!int'",
+        "values have no tags here, take it away"),
+    setting("NaN", "train.lr=.nan", "InvalidFile", "--set train.lr:1:", "found .nan",
+        'numbers here are finite. For the text, write ".nan"'),
     setting("two lines", "train.epochs=3\nx: 4", "InvalidConfig", "--set train.epochs:", "found '3\\nx: 4'"),
     setting("a value of no use", "train.epochs=0", "InvalidConfig", "train: the", "is 0", "expected more than 0"),
     setting("a path of dots", "layers..x=3", "InvalidConfig", "'layers..x=3'", "write --set train.epochs=3 or --set"),
-    setting(
-        "a column that is not there",
-        "layers.v.column=vektor",
-        "InvalidData",
-        "layer 'v'",
-        "no column 'vektor'",
-        "Did you mean 'vector'",
-    ),
+    setting("a column that is not there", "layers.v.column=vektor", "InvalidData", "layer 'v'", "no column 'vektor'",
+        "Did you mean 'vector'"),
     command("unknown command", ["trian", "model.yaml"], "Usage", "'trian'", "Did you mean 'train'"),
-    command(
-        "unknown option", ["list", "--jsn"], "Usage", "No such option: --jsn", "--json", "See layerwise list --help"
-    ),
+    command("unknown option of a command", ["list", "--jsn"], "Usage", "No such option: --jsn", "--json",
+        "See layerwise list --help"),
     command("missing argument", ["predict"], "Usage", "Missing argument 'NAME[@REF]'. See layerwise predict"),
-    command(
-        "one argument too many",
-        ["list", "more"],
-        "Usage",
-        "unexpected extra argument(s) (more)",
-        "See layerwise list --help",
-    ),
+    command("one argument too many", ["list", "more"], "Usage", "unexpected extra argument(s) (more)",
+        "See layerwise list --help"),
     command("version not there", ["show", "flower@9"], "NotFound", "no version '9'", "its newest is 1."),
-    command(
-        "alias not there", ["show", "flower@champoin"], "NotFound", "no version 'champoin'", "Did you mean 'champion'"
-    ),
+    command("alias not there", ["show", "flower@champoin"], "NotFound", "no version 'champoin'",
+        "Did you mean 'champion'"),
     command("model not there", ["log", "flowr"], "NotFound", "no model 'flowr'", "Did you mean 'flower'"),
-    command(
-        "dataset not there", ["data", "show", "flowerss"], "NotFound", "no dataset 'flowerss'", "Did you mean 'flowers'"
-    ),
-    command(
-        "a layer where a version is meant",
-        ["show", "flower@1/hidden"],
-        "InvalidName",
-        "'flower@1/hidden'",
-        "write flower@1",
-    ),
-    command(
-        "alias without a name",
-        ["alias", "flower@1"],
-        "InvalidName",
-        "which alias? Write",
-        "layerwise alias flower@1 ALIAS",
-    ),
-    command(
-        "alias of a number",
-        ["alias", "flower@1", "3"],
-        "InvalidName",
-        "'3' is not an alias",
-        "expected a letter, then letters, digits, '_' or '-', at",
-    ),
-    command(
-        "alias of a version not there", ["alias", "flower@9", "best"], "NotFound", "no version '9'", "its newest is 1."
-    ),
-    command(
-        "alias to drop, not there",
-        ["alias", "flower", "champoin", "--drop"],
-        "NotFound",
-        "no alias 'champoin'",
-        "Did you mean 'champion'",
-    ),
-    command(
-        "evaluate on a split that is none",
-        ["evaluate", "flower", "--split", "tset"],
-        "NotFound",
-        "no split 'tset'",
-        "Did you mean 'test'",
-    ),
-    command(
-        "evaluate on a dataset not there",
-        ["evaluate", "flower", "--data", "flowerz"],
-        "NotFound",
-        "no dataset 'flowerz'",
-        "Did you mean 'flowers'",
-    ),
-    command(
-        "evaluate on other columns",
-        ["evaluate", "flower", "--data", "things"],
-        "InvalidData",
-        "no column 'colour'",
-        "There is: bytes, flag, gaps, holes,",
-    ),
-    command(
-        "export onto a folder",
-        ["export", "flower", "out"],
-        "InvalidFile",
-        "'mine.txt'",
-        "choose an empty one, or replace files with force",
-        files={"out/mine.txt": "mine"},
-    ),
-    command(
-        "export onto a file",
-        ["export", "flower", "out"],
-        "InvalidFile",
-        "out is there and is not a folder",
-        "choose another name",
-        files={"out": "mine"},
-    ),
+    command("dataset not there", ["data", "show", "flowerss"], "NotFound", "no dataset 'flowerss'",
+        "Did you mean 'flowers'"),
+    command("a layer where a version is meant", ["show", "flower@1/hidden"], "InvalidName", "'flower@1/hidden'",
+        "write flower@1"),
+    command("alias without a name", ["alias", "flower@1"], "InvalidName", "which alias? Write",
+        "layerwise alias flower@1 ALIAS"),
+    command("alias of a number", ["alias", "flower@1", "3"], "InvalidName", "'3' is not an alias",
+        "expected a letter, then letters, digits, '_' or '-', at"),
+    command("alias of a version not there", ["alias", "flower@9", "best"], "NotFound", "no version '9'",
+        "its newest is 1."),
+    command("alias to drop, not there", ["alias", "flower", "champoin", "--drop"], "NotFound", "no alias 'champoin'",
+        "Did you mean 'champion'"),
+    command("evaluate on a split that is none", ["evaluate", "flower", "--split", "tset"], "NotFound",
+        "no split 'tset'", "Did you mean 'test'"),
+    command("evaluate on a dataset not there", ["evaluate", "flower", "--data", "flowerz"], "NotFound",
+        "no dataset 'flowerz'", "Did you mean 'flowers'"),
+    command("evaluate on other columns", ["evaluate", "flower", "--data", "things"], "InvalidData",
+        "no column 'colour'", "There is: bytes, flag, gaps, holes,"),
+    command("export onto a folder", ["export", "flower", "out"], "InvalidFile", "'mine.txt'",
+        "choose an empty one, or replace files with force", files={"out/mine.txt": "mine"}),
+    command("export onto a file", ["export", "flower", "out"], "InvalidFile", "out is there and is not a folder",
+        "choose another name", files={"out": "mine"}),
     command("export below nothing", ["export", "flower", "no/such/out"], "InvalidFile", "make it first"),
-    command(
-        "data diff of a dataset that is not there",
-        ["data", "diff", "flowers@1", "flowers@2"],
-        "NotFound",
-        "no version '2'",
-        "its newest is 1.",
-    ),
-    command(
-        "data diff of different datasets",
-        ["data", "diff", "flowers", "parts"],
-        "InvalidData",
-        "flowers@1 and parts@1 are two datasets",
-        "compare two versions of one: flowers@1 and flowers",
-    ),
-    command(
-        "train without data",
-        ["train", "model.yaml", "--data", "thing"],
-        "NotFound",
-        "no dataset 'thing'",
-        "Did you mean 'things'",
-        files={"model.yaml": MODEL},
-    ),
-    command(
-        "train on other data",
-        ["train", "model.yaml", "--data", "parts"],
-        "InvalidData",
-        "model.yaml:4: layer 'v'",
-        "no column 'vector'",
-        "There is: colour, fine, label, odd,",
-        files={"model.yaml": MODEL},
-    ),
-    command(
-        "a message of 100,001 characters",
-        ["train", "model.yaml", "-m", "x" * 100_001],
-        "InvalidName",
-        "characters) is not a message",
-        "expected at most 100,000 characters, none of them NUL",
-        files={"model.yaml": MODEL},
-    ),
+    command("data diff of a dataset that is not there", ["data", "diff", "flowers@1", "flowers@2"], "NotFound",
+        "no version '2'", "its newest is 1."),
+    command("data diff of different datasets", ["data", "diff", "flowers", "parts"], "InvalidData",
+        "flowers@1 and parts@1 are two datasets", "compare two versions of one: flowers@1 and flowers"),
+    command("train without data", ["train", "model.yaml", "--data", "thing"], "NotFound", "no dataset 'thing'",
+        "Did you mean 'things'", files={"model.yaml": MODEL}),
+    command("train on other data", ["train", "model.yaml", "--data", "parts"], "InvalidData",
+        "model.yaml:4: layer 'v'", "no column 'vector'", "There is: colour, fine, label, odd,",
+        files={"model.yaml": MODEL}),
+    command("a message of 100,001 characters", ["train", "model.yaml", "-m", "x" * 100_001], "InvalidName",
+        "characters) is not a message", "expected at most 100,000 characters, none of them NUL",
+        files={"model.yaml": MODEL}),
     command("code that is no file", ["kinds", "--code", "mine.py"], "InvalidFile", "mine.py", "no such file"),
-    command(
-        "code that is no Python",
-        ["kinds", "--code", "bad_mine.py"],
-        "InvalidFile",
-        "bad_mine.py:1",
-        "SyntaxError",
-        "invalid syntax",
-        files={"bad_mine.py": "x = = 1\n"},
-    ),
-    command(
-        "code that fails",
-        ["kinds", "--code", "bad_mine.py"],
-        "InvalidFile",
-        "bad_mine.py:3",
-        "ValueError",
-        "no",
-        files={"bad_mine.py": "import os\n\nraise ValueError('no')\n"},
-    ),
-    command(
-        "code called as another module",
-        ["kinds", "--code", "json.py"],
-        "InvalidFile",
-        "'json'",
-        "rename the file",
-        files={"json.py": "x = 1\n"},
-    ),
-    command(
-        "code that is a path to a folder",
-        ["kinds", "--code", "code"],
-        "InvalidFile",
-        "code is not a Python file that can be a",
-        "name it like my_layers.py",
-        files={"code/x.py": "x = 1\n"},
-    ),
+    command("code that is no Python", ["kinds", "--code", "bad_mine.py"], "InvalidFile", "bad_mine.py:1",
+        "SyntaxError", "invalid syntax", files={"bad_mine.py": "x = = 1\n"}),
+    command("code that fails", ["kinds", "--code", "bad_mine.py"], "InvalidFile", "bad_mine.py:3", "ValueError", "no",
+        files={"bad_mine.py": "import os\n\nraise ValueError('no')\n"}),
+    command("code called as another module", ["kinds", "--code", "json.py"], "InvalidFile", "'json'",
+        "rename the file", files={"json.py": "x = 1\n"}),
+    command("code that is a path to a folder", ["kinds", "--code", "code"], "InvalidFile",
+        "code is not a Python file that can be a", "name it like my_layers.py", files={"code/x.py": "x = 1\n"}),
     predict("no rows", [], "InvalidData", "which rows? Give ROWS (a file, a folder, or", "found none"),
-    predict(
-        "rows twice",
-        ["t.csv", "--row", ROW],
-        "InvalidData",
-        "which rows? Give ROWS (a file, a folder, or",
-        "found more than one of these",
-        files={"t.csv": "a\n1\n"},
-    ),
+    predict("rows twice", ["t.csv", "--row", ROW], "InvalidData", "which rows? Give ROWS (a file, a folder, or",
+        "found more than one of these", files={"t.csv": "a\n1\n"}),
     predict("a file that is not there", ["rosw.csv"], "InvalidFile", "rosw.csv", "no such file or folder."),
-    predict(
-        "a file without a column",
-        ["t.csv"],
-        "InvalidData",
-        "layer 'colour'",
-        "no column 'colour'",
-        "There is: length, width.",
-        files={"t.csv": "length,width\n5,3\n"},
-    ),
-    predict(
-        "a file with another label",
-        ["t.csv"],
-        "InvalidData",
-        "layer 'coloured'",
-        "'reed'",
-        "Did you mean 'red'",
-        files={"t.csv": "length,width,colour\n5,3,reed\n"},
-    ),
-    predict(
-        "a file with text for a number",
-        ["t.csv"],
-        "InvalidFile",
-        "t.csv",
-        "'length'",
-        "mend the value",
-        files={"t.csv": "length,width,colour\nlong,3,red\n"},
-    ),
-    predict(
-        "a file of no rows",
-        ["t.csv"],
-        "InvalidData",
-        "t.csv",
-        "has no rows",
-        "a dataset needs at least one",
-        files={"t.csv": "length,width,colour\n"},
-    ),
-    predict(
-        "--row not JSON",
-        ["--row", "length=5"],
-        "InvalidFile",
-        "--row 1",
-        "is not JSON",
-        "Expecting value at character 1",
-    ),
-    predict(
-        "--row cut short",
-        ["--row", '{"length": 5.0'],
-        "InvalidFile",
-        "--row 1",
-        "is not JSON",
-        "Expecting ',' delimiter at character 15",
-    ),
-    predict(
-        "--row of a list",
-        ["--row", "[5, 3]"],
-        "InvalidFile",
-        "--row 1",
-        "is list,",
-        'expected an object: {"column": value}',
-    ),
-    predict(
-        "--row with a key twice",
-        ["--row", '{"length": 5, "length": 6}'],
-        "InvalidFile",
-        "--row 1",
-        "'length'",
-        "keep one",
-    ),
-    predict(
-        "--row with NaN",
-        ["--row", '{"length": NaN}'],
-        "InvalidFile",
-        "--row 1",
-        "holds NaN, which JSON does not have",
-        "write null where a value is missing",
-    ),
-    predict(
-        "--row with a number of 5,000 digits",
-        ["--row", '{"length": ' + "9" * 5000 + "}"],
-        "InvalidFile",
-        "--row 1",
-        "holds a whole number of 5,000 digits",
-        "at most 40 are read",
-    ),
-    predict(
-        "--row nested 200 deep",
-        ["--row", '{"length": ' + "[" * 200 + "]" * 200 + "}"],
-        "InvalidFile",
-        "--row 1",
-        "nests deeper than 64 levels",
-    ),
-    predict(
-        "--row without a column",
-        ["--row", '{"length": 5.0, "width": 3.0}'],
-        "InvalidData",
-        "layer 'colour'",
-        "no column 'colour'",
-        "There is: length, width.",
-    ),
-    predict(
-        "--row with null",
-        ["--row", '{"length": null, "width": 3.0, "colour": "red"}'],
-        "InvalidData",
-        "layer 'row'",
-        "1 of the 5 values that leave it are missing,",
-        "put a `fill` layer before it (for missing values), or a",
-    ),
-    predict(
-        "--row with an object",
-        ["--row", '{"length": {"cm": 5}, "width": 3.0, "colour": "red"}'],
-        "InvalidData",
-        "'length'",
-        "turn the column into one of these or leave it out",
-    ),
-    predict(
-        "lines not JSON",
-        ["-"],
-        "InvalidFile",
-        "line 2 of the standard input",
-        "is not JSON",
-        "Expecting value at character 1",
-        stdin=f"{ROW}\nlength,width\n".encode(),
-    ),
-    predict(
-        "lines not UTF-8",
-        ["-"],
-        "InvalidFile",
-        "line 1 of the standard input",
-        "is not JSON: the byte 0xe9 is not UTF-8",
-        "save it as UTF-8",
-        stdin=b'{"colour": "caf\xe9"}\n',
-    ),
-    predict(
-        "no lines", ["-"], "InvalidData", "the standard input has no rows", "give one JSON object a line", stdin=b"\n\n"
-    ),
-    predict(
-        "data that is not there", ["--data", "flowerz"], "NotFound", "no dataset 'flowerz'", "Did you mean 'flowers'"
-    ),
-    predict(
-        "data of other columns",
-        ["--data", "parts"],
-        "InvalidData",
-        "layer 'length'",
-        "no column 'length'",
-        "There is: colour, fine, label, odd,",
-    ),
-    predict(
-        "out of an unknown ending",
-        ["--row", ROW, "--out", "a.xlsx"],
-        "InvalidFile",
-        "is not known",
-        "expected one of .csv, .parquet, .jsonl",
-    ),
+    predict("a file without a column", ["t.csv"], "InvalidData", "layer 'colour'", "no column 'colour'",
+        "There is: length, width.", files={"t.csv": "length,width\n5,3\n"}),
+    predict("a file with another label", ["t.csv"], "InvalidData", "layer 'coloured'", "'reed'", "Did you mean 'red'",
+        files={"t.csv": "length,width,colour\n5,3,reed\n"}),
+    predict("a file with text for a number", ["t.csv"], "InvalidFile", "t.csv", "'length'", "mend the value",
+        files={"t.csv": "length,width,colour\nlong,3,red\n"}),
+    predict("a file of no rows", ["t.csv"], "InvalidData", "t.csv", "has no rows", "a dataset needs at least one",
+        files={"t.csv": "length,width,colour\n"}),
+    predict("--row not JSON", ["--row", "length=5"], "InvalidFile", "--row 1", "is not JSON",
+        "Expecting value at character 1"),
+    predict("--row cut short", ["--row", '{"length": 5.0'], "InvalidFile", "--row 1", "is not JSON",
+        "Expecting ',' delimiter at character 15"),
+    predict("--row of a list", ["--row", "[5, 3]"], "InvalidFile", "--row 1", "is list,",
+        'expected an object: {"column": value}'),
+    predict("--row with a key twice", ["--row", '{"length": 5, "length": 6}'], "InvalidFile", "--row 1", "'length'",
+        "keep one"),
+    predict("--row with NaN", ["--row", '{"length": NaN}'], "InvalidFile", "--row 1",
+        "holds NaN, which JSON does not have", "write null where a value is missing"),
+    predict("--row with a number of 5,000 digits", ["--row", '{"length": ' + "9" * 5000 + "}"], "InvalidFile",
+        "--row 1", "holds a whole number of 5,000 digits", "at most 40 are read"),
+    predict("--row nested 200 deep", ["--row", '{"length": ' + "[" * 200 + "]" * 200 + "}"], "InvalidFile", "--row 1",
+        "nests deeper than 64 levels"),
+    predict("--row without a column", ["--row", '{"length": 5.0, "width": 3.0}'], "InvalidData", "layer 'colour'",
+        "no column 'colour'", "There is: length, width."),
+    predict("--row with null", ["--row", '{"length": null, "width": 3.0, "colour": "red"}'], "InvalidData",
+        "layer 'row'", "1 of the 5 values that leave it are missing,",
+        "put a `fill` layer before it (for missing values), or a"),
+    predict("--row with an object", ["--row", '{"length": {"cm": 5}, "width": 3.0, "colour": "red"}'], "InvalidData",
+        "'length'", "turn the column into one of these or leave it out"),
+    predict("lines not JSON", ["-"], "InvalidFile", "line 2 of the standard input", "is not JSON",
+        "Expecting value at character 1", stdin=f"{ROW}\nlength,width\n".encode()),
+    predict("lines not UTF-8", ["-"], "InvalidFile", "line 1 of the standard input",
+        "is not JSON: the byte 0xe9 is not UTF-8", "save it as UTF-8", stdin=b'{"colour": "caf\xe9"}\n'),
+    predict("no lines", ["-"], "InvalidData", "the standard input has no rows", "give one JSON object a line",
+        stdin=b"\n\n"),
+    predict("data that is not there", ["--data", "flowerz"], "NotFound", "no dataset 'flowerz'",
+        "Did you mean 'flowers'"),
+    predict("data of other columns", ["--data", "parts"], "InvalidData", "layer 'length'", "no column 'length'",
+        "There is: colour, fine, label, odd,"),
+    predict("out of an unknown ending", ["--row", ROW, "--out", "a.xlsx"], "InvalidFile", "is not known",
+        "expected one of .csv, .parquet, .jsonl"),
     predict("out below nothing", ["--row", ROW, "--out", "no/such/a.csv"], "InvalidFile", "make it first"),
-    command(
-        "trace of a row that is not there",
-        ["trace", "flower", "t.csv", "--row", "5"],
-        "InvalidData",
-        "there is no row 5",
-        "the rows are 0 to 0",
-        files={"t.csv": "length,width,colour\n5,3,red\n"},
-    ),
-    command(
-        "trace of a row below 0",
-        ["trace", "flower", "t.csv", "--row", "-1"],
-        "InvalidData",
-        "there is no row -1",
-        "the rows are 0 to 0",
-        files={"t.csv": "length,width,colour\n5,3,red\n"},
-    ),
-    command(
-        "trace of no rows",
-        ["trace", "flower"],
-        "InvalidData",
-        "which rows? Give ROWS (a file, a folder, or",
-        "found none",
-    ),
-    elsewhere(
-        "no repository",
-        ["list"],
-        "NotFound",
-        "there is no repository at",
-        "`layerwise data add NAME FILE` makes one, and",
-        make=lambda folder: None,
-    ),
-    elsewhere(
-        "a folder of other things",
-        ["data", "add", "new", "t.csv"],
-        "InvalidFile",
-        "'notes.txt'",
-        "choose an empty folder",
-        make=_folder,
-    ),
-    elsewhere(
-        "a file as a repository", ["data", "add", "new", "t.csv"], "InvalidFile", "choose another place", make=_file
-    ),
-    damaged("a repository of a newer format", _config(format=99), ["list"], "Unsupported", "install a newer Layerwise"),
-    damaged(
-        "a repository of a format of text",
-        _config(format="one"),
-        ["list"],
-        "InvalidFile",
-        "'one'",
-        "expected a whole number from 1",
-    ),
-    damaged(
-        "a repository without an id",
-        _config(id=None),
-        ["list"],
-        "InvalidFile",
-        "'id'",
-        "put the file back from a copy of the repository",
-    ),
-    damaged(
-        "a config that is not JSON",
-        _write("config.json", b"{"),
-        ["list"],
-        "InvalidFile",
-        "Expecting property name enclosed in double quotes at",
-    ),
-    damaged(
-        "a config with a key twice",
-        _write("config.json", b'{"format":1,"format":2,"id":"a"}'),
-        ["list"],
-        "InvalidFile",
-        "'format'",
-        "keep one",
-    ),
-    damaged(
-        "a catalog that is none",
-        _write("catalog.sqlite", b"not a database" * 100),
-        ["list"],
-        "Damaged",
-        "the catalog",
-        "put it back from a copy of the repository",
-    ),
-    damaged(
-        "a flipped bit in a layer",
-        _flip_layer("hidden"),
-        ["predict", "flower", "--row", ROW],
-        "Damaged",
-        "the state of flower@1/hidden",
-        "its bytes have changed",
-        "back from a copy of the repository",
-    ),
-    damaged(
-        "a flipped bit in a data layer's state",
-        _flip_layer("long"),
-        ["predict", "flower", "--row", ROW],
-        "Damaged",
-        "the state of flower@1/long",
-        "its bytes have changed",
-        "back from a copy of the repository",
-    ),
-    damaged(
-        "a flipped bit in a manifest",
-        _flip_manifest,
-        ["show", "flower"],
-        "Damaged",
-        "the manifest of flower@1",
-        "its bytes have changed",
-        "back from a copy of the repository",
-    ),
-    damaged(
-        "a flipped bit in a dataset",
-        _flip_data,
-        ["data", "show", "flowers"],
-        "Damaged",
-        "block 0 of flowers@1",
-        "its bytes have changed",
-        "back from a copy of the repository",
-    ),
-    damaged(
-        "a pack that is gone",
-        _lose_pack,
-        ["predict", "flower", "--row", ROW],
-        "Damaged",
-        "the state of flower@1/coloured",
-        "the pack is not there",
-        "back from a copy of the repository",
-    ),
-    damaged(
-        "a pack cut short",
-        _cut_pack,
-        ["predict", "flower", "--row", ROW],
-        "Damaged",
-        "the state of flower@1/hidden",
-        "and the pack has",
-        "back from a copy of the repository",
-    ),
+    command("trace of a row that is not there", ["trace", "flower", "t.csv", "--row", "5"], "InvalidData",
+        "there is no row 5", "the rows are 0 to 0", files={"t.csv": "length,width,colour\n5,3,red\n"}),
+    command("trace of a row below 0", ["trace", "flower", "t.csv", "--row", "-1"], "InvalidData",
+        "there is no row -1", "the rows are 0 to 0", files={"t.csv": "length,width,colour\n5,3,red\n"}),
+    command("trace of no rows", ["trace", "flower"], "InvalidData", "which rows? Give ROWS (a file, a folder, or",
+        "found none"),
 ]
+# fmt: on

@@ -17,6 +17,8 @@ from tests.support.pages import ANY, ROOT, blocks
 EXAMPLE = ROOT / "examples" / "digits"
 README = ROOT / "README.md"
 
+_LINK = re.compile(r"\]\((\w+)/\)")
+
 LEFT_OUT = {
     "show": re.compile(r"made |metric |(loss|accuracy|auc|\w+_\w+) +[\d.]|environment"),
     "predict": re.compile(r" +[3-9] |\d\d+ "),
@@ -41,6 +43,16 @@ def drawing() -> str:
     """Return the model's flowchart, with the shapes that follow from the example's columns."""
     model = lw.Model.from_yaml(EXAMPLE / "digits.yaml")
     return model.mermaid({"image": lw.Port("uint8", (8, 8)), "digit": lw.Port("int64")})
+
+
+def table() -> str:
+    """Return the table of examples from their own page, without those that have no page yet."""
+    page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\|.*\|$", page, flags=re.M)
+    kept = [
+        line for line in lines if not (link := _LINK.search(line)) or (EXAMPLE.parent / link[1] / "README.md").exists()
+    ]
+    return _LINK.sub(r"](examples/\1)", "".join(f"{line}\n" for line in kept))
 
 
 def demo() -> str:
@@ -73,7 +85,7 @@ def in_step(page: str, printed: str | None = None) -> str:
         else:
             text = said.get(block.kind, block.text)
         page = page[: block.span[0]] + text + page[block.span[1] :]
-    return page
+    return re.sub(r"(?<=\n## Examples\n\n)(\|.*\|\n)+", lambda _: table(), page)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,8 @@ class Graph:
                 raise InvalidGraph(f"a model has no key {shorten(str(key))}.{nearest(str(key), KEYS)}")
         for key, (kind, shape) in _NEEDED.items():
             if not isinstance(description.get(key), kind):
-                raise InvalidGraph(f"a model needs the key {key!r}; found {shorten(description.get(key))}: write {shape}")
+                found = shorten(description.get(key))
+                raise InvalidGraph(f"a model needs the key {key!r}; found {found}: write {shape}")
         layers = [Layer.from_description(name, said) for name, said in description["layers"].items()]
         return cls(description["model"], layers, data=description.get("data"), train=description.get("train"))
 
@@ -197,7 +198,8 @@ def wire(layers: tuple[Layer, ...], *, inside: str = "") -> dict[str, tuple[str,
 def _inputs_of(layer: Layer, previous: tuple[str, ...], known: set[str]) -> tuple[str, ...]:
     if layer.action.reads and layer.action.role == "data":
         if layer.inputs is not None:
-            raise InvalidGraph(f"it reads the dataset and takes no inputs, found {', '.join(layer.inputs)}; take them away")
+            named = ", ".join(layer.inputs)
+            raise InvalidGraph(f"it reads the dataset and takes no inputs, found {named}; take them away")
         return ()
     inputs = previous if layer.inputs is None else layer.inputs
     for name in inputs:
@@ -207,7 +209,8 @@ def _inputs_of(layer: Layer, previous: tuple[str, ...], known: set[str]) -> tupl
     # Of a block's `input` there may be several, which only the ports tell.
     too_few = len(inputs) < fewest and INPUT not in inputs
     if too_few or (most is not None and len(inputs) > most):
-        raise InvalidGraph(f"it has {count_inputs(len(inputs))} and takes {wanted_inputs(layer)}; {_cure(layer, len(inputs))}")
+        count = len(inputs)
+        raise InvalidGraph(f"it has {count_inputs(count)} and takes {wanted_inputs(layer)}; {_cure(layer, count)}")
     return inputs
 
 

@@ -98,11 +98,12 @@ class Layer:
         """Return the layer that ``describe`` described, or raise an error that names it."""
         with at_layer(_called(name)):
             if not isinstance(description, Mapping):
-                raise InvalidLayer(f"expected a mapping with a kind, found {shorten(description)}; write {{kind: NAME}}")
+                found = shorten(description)
+                raise InvalidLayer(f"expected a mapping with a kind, found {found}; write {{kind: NAME}}")
             said = dict(description)
             if not isinstance(said.get("kind"), str):
-                found = f"is {shorten(said['kind'])}" if "kind" in said else "is missing"
-                raise InvalidLayer(f"the kind {found}: write kind: NAME (`layerwise kinds` lists them)")
+                state = f"is {shorten(said['kind'])}" if "kind" in said else "is missing"
+                raise InvalidLayer(f"the kind {state}: write kind: NAME (`layerwise kinds` lists them)")
             children = said.pop("layers", {})
             if not isinstance(children, Mapping):
                 raise InvalidLayer(f"layers must be a mapping, NAME: {{kind: …}}; found {shorten(children)}")

@@ -112,7 +112,7 @@ def _absent(title: str) -> InvalidLayer:
             f"the class {shorten(title)} is not in the running program; "
             f"import it before, or run `layerwise … --code FILE.py` with the file that defines it"
         )
-    found = vars(sys.modules[module])
+    found = getattr(sys.modules[module], "__dict__", {})
     known = [label for label, thing in found.items() if isinstance(thing, type) and issubclass(thing, nn.Module)]
     near = nearest(name, known) if known else ""
     return InvalidLayer(f"{shorten(title)} is no nn.Module class, and nothing else is run by its name.{near}")
