@@ -92,6 +92,18 @@ def test_a_bad_input_is_one_error_that_names_the_place_and_the_cure_and_writes_n
     assert {"antigravity", "mine"}.isdisjoint(sys.modules), "something was imported by its name"
 
 
+@pytest.mark.parametrize("bad", bad_inputs_values.LATE, ids=lambda bad: bad.id)
+def test_what_only_a_step_can_tell_is_one_error_and_makes_no_version(bad: Bad, bench: Bench) -> None:
+    before = state(bench.repository, without=("run", "metric"))
+    told = bad.provoke(bench)
+    assert told.kind == bad.error, told.message
+    assert [words for words in bad.says if words not in told.message] == [], told.message
+    hold_readable(told.message, bench.folder)
+    assert bench.repo.runs("bad")[0].status == "failed"
+    bench.close()
+    assert state(bench.repository, without=("run", "metric")) == before
+
+
 def test_the_table_is_whole() -> None:
     assert len(ROWS) >= 200
     assert [id for id, count in Counter(bad.id for bad in ROWS).items() if count > 1] == []

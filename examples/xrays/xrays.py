@@ -11,11 +11,10 @@ import layerwise as lw
 
 def stage(name: str, channels: int, pool: lw.Layer) -> lw.Layer:
     """Return a block that looks twice, with ``channels`` filters of 3×3, and then pools."""
-    look = {"out_channels": channels, "kernel_size": 3, "padding": 1, "bias": False}
     inner = [
-        lw.Layer("conv1", nn.Conv2d, **look),
+        lw.Layer("conv1", nn.Conv2d, out_channels=channels, kernel_size=3, padding=1, bias=False),
         lw.Layer("norm1", nn.BatchNorm2d, activation="relu"),
-        lw.Layer("conv2", nn.Conv2d, **look),
+        lw.Layer("conv2", nn.Conv2d, out_channels=channels, kernel_size=3, padding=1, bias=False),
         lw.Layer("norm2", nn.BatchNorm2d, activation="relu"),
         pool,
     ]

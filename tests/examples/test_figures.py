@@ -22,7 +22,8 @@ LEAST: dict[str, Mapping[str, float]] = {
 
 
 @pytest.mark.parametrize(
-    "name", ["digits", "credit", "sunspots", *(pytest.param(name, marks=pytest.mark.slow) for name in ("xrays", "spam"))]
+    "name",
+    ["digits", "credit", "sunspots", *(pytest.param(name, marks=pytest.mark.slow) for name in ("xrays", "spam"))],
 )
 def test_an_example_reaches_what_its_readme_says(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

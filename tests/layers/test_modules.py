@@ -475,7 +475,7 @@ def test_nothing_is_imported_by_a_name_in_a_description(monkeypatch: pytest.Monk
     before = set(sys.modules)
     assert find_class("lazy_package.Net") is None
     assert find_class("xml.dom.minidom.Net") is None
-    with pytest.raises(InvalidLayer, match="is no nn.Module class"):
+    with pytest.raises(InvalidLayer, match=r"is no nn\.Module class"):
         resolve("lazy_package.Net", {})
     assert set(sys.modules) == before
 

@@ -29,7 +29,7 @@ def test_it_is_the_same_one_when_opened_again(tmp_path: Path) -> None:
 
 
 def test_none_is_made_when_not_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="layerwise init"):
+    with pytest.raises(NotFound, match="layerwise data add"):
         Store.open(tmp_path / "r", create=False)
     assert not (tmp_path / "r").exists()
 

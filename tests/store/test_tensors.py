@@ -113,7 +113,10 @@ BAD: dict[str, tuple[memoryview, str]] = {
     "NaN": (file(b'{"a":NaN}'), "NaN"),
     "infinity": (file(b'{"a":-Infinity}'), "Infinity"),
     "a deep bomb": (file(b"[" * 100_000), "nests deeper"),
-    "a huge number": (file(b'{"a":{"dtype":"U8","shape":[' + b"9" * 5000 + b'],"data_offsets":[0,1]}}'), "5000 digits"),
+    "a huge number": (
+        file(b'{"a":{"dtype":"U8","shape":[' + b"9" * 5000 + b'],"data_offsets":[0,1]}}'),
+        "5,000 digits",
+    ),
     "100k tensors": (
         file({f"{n:x}": 0 for n in range(100_000)}),
         "header has|tensors; at most",

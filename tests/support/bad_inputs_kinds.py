@@ -177,6 +177,14 @@ ROWS: list[Bad] = [
         "model.yaml:5: layer 'y'", "is []", "expected one or more, none twice"),
     layers("a user's kind that is not in the program", V + "y: {kind: mine.Net}", "InvalidLayer",
         "model.yaml:5: layer 'y'", "'mine.Net'", "import it before, or run `layerwise … --code FILE.py`"),
+    layers("a function of a library", V + "y: {kind: function, function: os.system}", "InvalidLayer",
+        "model.yaml:5: layer 'y'", "os.system is a builtin_function_or_method", "a function is expected"),
+    layers("a function that runs a command", V + "y: {kind: function, function: subprocess.call}", "InvalidLayer",
+        "model.yaml:5: layer 'y'", "subprocess.call is defined in a library", "write one of your own that calls it"),
+    layers("a function that is not imported", V + "y: {kind: function, function: antigravity.fly}", "InvalidLayer",
+        "model.yaml:5: layer 'y'", "antigravity.fly is not in the running program", "import it before"),
+    layers("an estimator that is none", V + "y: {kind: estimator, estimator: os.system}", "InvalidLayer",
+        "model.yaml:5: layer 'y'", "there is no estimator 'os.system'", "There is: sklearn."),
     python("an instance of a module", lambda b: lw.Layer("x", nn.Linear(2, 3)), "InvalidLayer", "layer 'x'",  # type: ignore[arg-type]
         "a kind is a class, a kind with options or a", "found an instance of Linear. Use lw.wrap(module, example)"),
     python("a function as a kind", lambda b: lw.Layer("x", torch.relu), "InvalidLayer", "layer 'x'",  # type: ignore[arg-type]

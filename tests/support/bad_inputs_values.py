@@ -231,4 +231,18 @@ ROWS: list[Bad] = [
     python("evaluate: a split that is none", lambda b: lw.load("flower", repo=b.repo).evaluate(split="tset"),
         "NotFound", "no split 'tset'", "Did you mean 'test'"),
 ]
+
+LATE: list[Bad] = [
+    layers("a number that an embedding has no row for", "w: {kind: column, column: whole}\n"
+        "a: {kind: torch.nn.Embedding, num_embeddings: 5, embedding_dim: 2}\n" + END, "InvalidData",
+        "model.yaml:5: layer 'a'", "a number for which it has no row", "set num_embeddings above the largest"),
+    layers("a batch of one for batch statistics", V + "n: {kind: torch.nn.BatchNorm1d}\n" + LINEAR + END,
+        "InvalidConfig", "model.yaml:5: layer 'n'", "it gets one row", "use a larger batch",
+        train="epochs: 1, batch: 1"),
+    layers("activations beyond memory", "p: {kind: column, column: pixels}\n"
+        "u: {kind: torch.nn.Upsample, scale_factor: 1000000}\na: {kind: torch.nn.AdaptiveAvgPool2d, output_size: 1}\n"
+        "f: {kind: torch.nn.Flatten}\n" + LINEAR + END, "InvalidConfig", "model.yaml:5: layer 'u'",
+        "not enough memory", "use a smaller batch or smaller layers"),
+]
+"""What no shape tells, and only a step of the training can."""
 # fmt: on

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from layerwise.engine.failing import explained
 from layerwise.engine.rows import data_kind, live_layers
 from layerwise.engine.settle import Settled, index
+from layerwise.errors import LayerwiseError
 from layerwise.graph.graph import Graph
 from layerwise.graph.layer import at_layer
 from layerwise.layers.base import AnswerKind, Padded, State, Value, as_tensor
@@ -44,6 +46,15 @@ class Live:
             values[name] = kind.draw(value, generator) if kind.live and generator is not None else value
         return [moved(values[name], self.device) for name in self.network.entries]
 
+    def run(self, inputs: list[Value]) -> Tensor:
+        """Return what leaves the network for what enters it, [batch, ...]; an error says in which layer it came."""
+        try:
+            return as_tensor(self.network(*inputs))
+        except LayerwiseError:
+            raise
+        except Exception as error:
+            raise explained(self.network, inputs, error) from error
+
     @torch.inference_mode()
     def outputs(self, values: Mapping[str, Value], rows: Tensor) -> Tensor:
         """Return what reaches the answer for some rows of settled values, [rows, ...] on the CPU, nothing learning."""
@@ -51,7 +62,7 @@ class Live:
         self.network.eval()
         try:
             found = [
-                as_tensor(self.network(*self.inputs({name: index(value, chunk) for name, value in values.items()})))
+                self.run(self.inputs({name: index(value, chunk) for name, value in values.items()}))
                 for chunk in batches(rows)
             ]
             return torch.cat([part.cpu() for part in found])[: len(rows)]

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from layerwise.canonical import digest
 from layerwise.engine.evaluate import Live
+from layerwise.engine.failing import enough_memory
 from layerwise.engine.settle import Settled
 from layerwise.engine.training import Training, at_setting
 from layerwise.errors import InvalidData, InvalidGraph
 from layerwise.graph.layer import at_layer
-from layerwise.layers.base import AnswerKind, State, as_tensor
+from layerwise.layers.base import AnswerKind, State
 from layerwise.layers.optimizers import load_optimizer, make_optimizer, optimizer_tensors
 from layerwise.layers.schedules import load_schedule, make_schedule, schedule_state
 
@@ -81,16 +82,17 @@ class Learner:
         self.live.network.train()
         total = torch.zeros((), device=self.live.device)
         seen = 0
-        for step, chunk in enumerate(steps_of(order, self.training.batch), start=1):
-            total += self.step(settled, chunk, generator) * len(chunk)
-            seen += len(chunk)
-            each(step, len(chunk))
+        with enough_memory(self.training.batch):
+            for step, chunk in enumerate(steps_of(order, self.training.batch), start=1):
+                total += self.step(settled, chunk, generator) * len(chunk)
+                seen += len(chunk)
+                each(step, len(chunk))
         return self._finite(float(total) / max(seen, 1), number)
 
     def step(self, settled: Settled, chunk: Tensor, generator: torch.Generator) -> Tensor:
         """Take one step on a batch of rows and return its loss, a scalar tensor."""
         inputs = self.live.inputs(settled.take(chunk), generator)
-        outputs = as_tensor(self.live.network(*inputs))
+        outputs = self.live.run(inputs)
         loss = self.truth.kind.loss(outputs, settled.truth[chunk].to(self.live.device), self._state)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

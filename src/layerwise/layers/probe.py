@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -111,6 +112,17 @@ def where_raised(error: BaseException, file: str) -> str:
     """Return `` (net.py:12)`` for the last line of ``file`` on the way to ``error``, or nothing."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f" ({file.rpartition('/')[2]}:{lines[-1]})" if lines else ""
+
+
+_NO_MEMORY = re.compile(r"tried to allocate (?P<bytes>[0-9]+) bytes|out of memory", re.IGNORECASE)
+
+
+def memory_asked(error: BaseException) -> str | None:
+    """Return `` (it asks for 8,000 bytes)`` of an error that means that memory is full, or None for any other."""
+    found = _NO_MEMORY.search(str(error))
+    if found is None and not isinstance(error, MemoryError):
+        return None
+    return f" (it asks for {int(found['bytes']):,} bytes)" if found is not None and found["bytes"] else ""
 
 
 def first_line(error: BaseException) -> str:

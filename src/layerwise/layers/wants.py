@@ -8,7 +8,7 @@ from torch import nn
 
 from layerwise.errors import InvalidLayer, InvalidShape
 from layerwise.graph.ports import Port
-from layerwise.layers.probe import first_line
+from layerwise.layers.probe import first_line, memory_asked
 
 INDEX_TAKERS = frozenset({"Embedding", "EmbeddingBag"})
 """They look rows up by whole numbers."""
@@ -24,8 +24,6 @@ COUNTS = frozenset(
      "upscale_factor", "downscale_factor", "normalized_shape"}
 )  # fmt: skip
 """Options of which there must be one at least; torch takes 0 and fails later, or makes a layer of nothing."""
-
-_NO_MEMORY = re.compile(r"tried to allocate ([0-9]+) bytes|out of memory")
 
 _SPACE = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 _TOO_SMALL = re.compile(r"Kernel size can't be greater|Output size is too small|is too large relative to input")
@@ -101,9 +99,9 @@ def _hold_dimensions(cls: type[nn.Module], port: Port) -> None:
 def explain(cls: type[nn.Module], module: nn.Module | None, inputs: tuple[Port, ...], error: Exception) -> Exception:
     """Return what torch raised in our words: InvalidLayer where the module could not be made, else InvalidShape."""
     said = first_line(error)
-    if isinstance(error, MemoryError) or (full := _NO_MEMORY.search(str(error))):
-        size = f" ({int(full[1]):,} bytes)" if not isinstance(error, MemoryError) and full and full[1] else ""
-        return InvalidLayer(f"its weights do not fit in memory{size}; make it smaller")
+    asked = memory_asked(error)
+    if asked is not None:
+        return InvalidLayer(f"its weights do not fit in memory{asked}; make it smaller")
     if module is None:
         return InvalidLayer(f"torch.nn.{cls.__name__} says: {said}")
     got = " and ".join(map(str, inputs))

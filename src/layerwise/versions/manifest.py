@@ -70,7 +70,7 @@ class Manifest:
     def from_json(cls, value: Any, what: str) -> Self:
         """Return the manifest that ``value`` is, or raise Damaged or Unsupported naming ``what``."""
         if not isinstance(value, dict) or not isinstance(value.get("format"), int):
-            raise Damaged(f"{what} is not a manifest; run `layerwise verify`")
+            raise Damaged(f"{what} is not a manifest; put it back from a copy of the repository")
         if value["format"] > FORMAT:
             raise Unsupported(f"{what} has format {value['format']}; this Layerwise reads up to {FORMAT}: upgrade it")
         said = {key: inner for key, inner in value.items() if key != "format"}
