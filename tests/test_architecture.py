@@ -194,9 +194,7 @@ class Module:
                         alias.name if alias.asname else alias.name.split(".")[0]
                     )
             elif isinstance(node, ast.ImportFrom):
-                known |= {
-                    alias.asname or alias.name: f"{self._base(node)}.{alias.name}" for alias in node.names
-                }
+                known |= {alias.asname or alias.name: f"{self._base(node)}.{alias.name}" for alias in node.names}
         return known
 
     def full_name(self, node: ast.AST) -> str | None:
@@ -257,22 +255,16 @@ def break_floors(module: Module) -> Iterator[str]:
     if module.name == "layerwise":
         return
     if module.room not in FLOOR:
-        yield module.at(
-            1, f"the room {module.room!r} has no floor: add it to FLOORS, and docs/decisions/ says why"
-        )
+        yield module.at(1, f"the room {module.room!r} has no floor: add it to FLOORS, and docs/decisions/ says why")
         return
     for found in module.imports:
         root, *parts = found.target.split(".")
         if root != "layerwise" or parts == ["__version__"]:
             continue
         if not parts:
-            yield module.at(
-                found.line, "the public page `layerwise` is for users: import from the module itself"
-            )
+            yield module.at(found.line, "the public page `layerwise` is for users: import from the module itself")
         elif parts[0] != module.room and FLOOR.get(parts[0], len(FLOORS)) >= FLOOR[module.room]:
-            yield module.at(
-                found.line, f"{module.room} (floor {FLOOR[module.room]}) imports {found.target}, not below"
-            )
+            yield module.at(found.line, f"{module.room} (floor {FLOOR[module.room]}) imports {found.target}, not below")
 
 
 def break_libraries(module: Module) -> Iterator[str]:
@@ -287,11 +279,7 @@ def break_libraries(module: Module) -> Iterator[str]:
 def break_lazy(module: Module) -> Iterator[str]:
     """Our own modules imported inside a function: it hides an edge of the architecture."""
     for found in module.imports:
-        if (
-            found.lazy
-            and found.target.split(".")[0] == "layerwise"
-            and not module.has_leave("own lazy import")
-        ):
+        if found.lazy and found.target.split(".")[0] == "layerwise" and not module.has_leave("own lazy import"):
             yield module.at(found.line, f"{found.target} is imported inside a function: import it at the top")
 
 
@@ -354,9 +342,7 @@ def _effect(module: Module, call: ast.Call) -> str | None:
 
 def _mode(call: ast.Call, position: int) -> str | None:
     """Return the mode a file is opened with: None where none is given, ``?`` where it is not written out."""
-    values = [keyword.value for keyword in call.keywords if keyword.arg == "mode"] or call.args[
-        position : position + 1
-    ]
+    values = [keyword.value for keyword in call.keywords if keyword.arg == "mode"] or call.args[position : position + 1]
     if not values:
         return None
     value = values[0]
@@ -376,11 +362,7 @@ def break_docstrings(module: Module) -> Iterator[str]:
 
 def _undocumented(module: Module, body: list[ast.stmt], owner: str = "") -> Iterator[str]:
     for node in body:
-        if (
-            not isinstance(node, Function | ast.ClassDef)
-            or node.name.startswith("_")
-            or _repeats(module, node)
-        ):
+        if not isinstance(node, Function | ast.ClassDef) or node.name.startswith("_") or _repeats(module, node):
             continue
         if ast.get_docstring(node) is None:
             yield module.at(node.lineno, f"{owner}{node.name} has no docstring")
@@ -547,9 +529,7 @@ CASES: tuple[tuple[Rule, str, str, str], ...] = (
 
 @pytest.mark.parametrize(("rule", "path", "text", "word"), CASES)
 def test_the_rules_see(rule: Rule, path: str, text: str, word: str) -> None:
-    siblings = frozenset(
-        {"layerwise.repo", "layerwise.store.disk", "layerwise.graph.spec", "layerwise.graph"}
-    )
+    siblings = frozenset({"layerwise.repo", "layerwise.store.disk", "layerwise.graph.spec", "layerwise.graph"})
     breaches = "\n".join(rule(Module(path, text, siblings)))
     assert (word in breaches) if word else not breaches, breaches
 

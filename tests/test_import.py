@@ -14,9 +14,7 @@ print("LOADED", *sorted(foreign - {"__main__", "__mp_main__"}))
 def load(code: str) -> list[str]:
     """Return the top-level modules that ``code`` loads in a fresh interpreter, but the standard library's."""
     program = f"import sys\nbefore = set(sys.modules)\n{code}\n{REPORT}"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     word, *names = done.stdout.splitlines()[-1].split()
     assert word == "LOADED"

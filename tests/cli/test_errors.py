@@ -47,7 +47,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("predict flowers --row [1]", "expected an object"),
     ("predict flowers --row {}", "no columns"),
     ('predict flowers --row {"b":1}', "no column 'a'"),
-    ('predict flowers --row {"a":"x","b":1}', "layer"),
+    ('predict flowers --row {"a":"x","b":1}', "the column 'a' is string and was"),
     ("trace flowers flowers.csv --row 99", "the rows are 0 to 79"),
     ("trace flowers flowers.csv --row -1", "the rows are 0 to 79"),
     ("evaluate flowers --split tst", "Did you mean 'test'?"),

@@ -21,9 +21,7 @@ from tests.data.tables import ids, tables, watch_reads
 
 PEOPLE = {"name": ["Ada", "Bo", "Cy"], "age": [36, 41, 7]}
 
-same_store = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
-)
+same_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 
 
 def noise(rows: int = 40_000, columns: int = 10, seed: int = 0) -> pa.Table:
@@ -138,9 +136,7 @@ def test_equal_rows_are_told_apart_across_many_pieces() -> None:
     assert names.name(None, digests[:1]).to_pylist() == [f"{first[0].as_py()}#3"]
 
 
-@pytest.mark.parametrize(
-    ("zero", "other"), [(0.0, -0.0), (float("nan"), -float("nan"))], ids=["zeros", "not a number"]
-)
+@pytest.mark.parametrize(("zero", "other"), [(0.0, -0.0), (float("nan"), -float("nan"))], ids=["zeros", "not a number"])
 def test_ids_do_not_see_how_a_float_is_spelled(store: Store, zero: float, other: float) -> None:
     add(store, "floats", {"x": np.array([zero, 1.5])})
     assert not add(store, "floats", {"x": np.array([other, 1.5])})

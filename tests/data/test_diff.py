@@ -14,13 +14,9 @@ from layerwise.data import add, diff, open_dataset
 from layerwise.store.store import Store
 from tests.data.tables import ids, watch_reads
 
-same_store = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
-)
+same_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 
-people = st.dictionaries(
-    st.integers(0, 12), st.tuples(st.integers(0, 2), st.sampled_from(["a", "b"])), min_size=1
-)
+people = st.dictionaries(st.integers(0, 12), st.tuples(st.integers(0, 2), st.sampled_from(["a", "b"])), min_size=1)
 
 
 def keyed(rows: dict[int, tuple[int, str]]) -> pa.Table:
@@ -102,9 +98,7 @@ def test_it_is_said_in_words(store: Store) -> None:
     add(store, "people", {"name": ["Ada", "Bo"], "age": [36, 41]}, key="name")
     add(store, "people", {"name": ["Ada", "Cy"], "age": [37, 7]}, key="name")
     found = diff(open_dataset(store, "people@1"), open_dataset(store, "people@2"))
-    assert str(found) == (
-        "people@1 → people@2: 1 added, 1 removed, 1 changed, 0 as before\n  ~ 'Ada': 'age': 36 → 37"
-    )
+    assert str(found) == ("people@1 → people@2: 1 added, 1 removed, 1 changed, 0 as before\n  ~ 'Ada': 'age': 36 → 37")
     same = diff(open_dataset(store, "people@1"), open_dataset(store, "people@1"))
     assert not same
     assert str(same) == "people@1 and people@1: the same 2 rows"

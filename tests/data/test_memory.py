@@ -63,9 +63,7 @@ def written(folder: Path, kind: str, rows: int) -> Path:
     with writer:
         for start in range(0, rows, 50_000):
             numbers = random.random((min(50_000, rows - start), 20))
-            writer.write_batch(
-                pa.RecordBatch.from_arrays([pa.array(column) for column in numbers.T], schema=schema)
-            )
+            writer.write_batch(pa.RecordBatch.from_arrays([pa.array(column) for column in numbers.T], schema=schema))
     return path
 
 

@@ -67,30 +67,20 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "arrow batch": lambda folder: pa.RecordBatch.from_pydict(PEOPLE),
     "arrow reader": lambda folder: pa.table(PEOPLE).to_reader(max_chunksize=2),
     "arrow dataset": lambda folder: pads.dataset(parquet(folder, pa.table(PEOPLE))),
-    "encoded": lambda folder: pa.table(PEOPLE).set_column(
-        0, "name", pa.array(PEOPLE["name"]).dictionary_encode()
-    ),
-    "large text": lambda folder: pa.table(PEOPLE).set_column(
-        0, "name", pa.array(PEOPLE["name"], pa.large_string())
-    ),
+    "encoded": lambda folder: pa.table(PEOPLE).set_column(0, "name", pa.array(PEOPLE["name"]).dictionary_encode()),
+    "large text": lambda folder: pa.table(PEOPLE).set_column(0, "name", pa.array(PEOPLE["name"], pa.large_string())),
     "pandas": lambda folder: pd.DataFrame(PEOPLE),
     "pandas with an index": lambda folder: pd.DataFrame(PEOPLE, index=[5, 7, 9]),
     "pandas categories": lambda folder: pd.DataFrame(PEOPLE).astype({"name": "category"}),
     "polars": lambda folder: pl.DataFrame(PEOPLE),
-    "polars categories": lambda folder: pl.DataFrame(PEOPLE).with_columns(
-        pl.col("name").cast(pl.Categorical)
-    ),
+    "polars categories": lambda folder: pl.DataFrame(PEOPLE).with_columns(pl.col("name").cast(pl.Categorical)),
     "dict of lists": lambda folder: PEOPLE,
     "dict of series": lambda folder: {name: pl.Series(values) for name, values in PEOPLE.items()},
     "rows": lambda folder: pa.table(PEOPLE).to_pylist(),
     "hugging face": lambda folder: datasets.Dataset.from_dict(PEOPLE),
-    "hugging face, selected": lambda folder: (
-        datasets.Dataset.from_dict(PEOPLE).select([2, 1, 0]).select([2, 1, 0])
-    ),
+    "hugging face, selected": lambda folder: datasets.Dataset.from_dict(PEOPLE).select([2, 1, 0]).select([2, 1, 0]),
     "csv": lambda folder: written(folder, "people.csv", CSV),
-    "csv with a byte order mark": lambda folder: written(
-        folder, "people.csv", b"\xef\xbb\xbf" + CSV.encode()
-    ),
+    "csv with a byte order mark": lambda folder: written(folder, "people.csv", b"\xef\xbb\xbf" + CSV.encode()),
     "csv of windows": lambda folder: written(folder, "people.csv", CSV.replace("\n", "\r\n")),
     "parquet": lambda folder: parquet(folder, pa.table(PEOPLE)),
     "jsonl": lambda folder: written(folder, "people.jsonl", lines(pa.table(PEOPLE))),
@@ -112,9 +102,7 @@ def test_arrays_are_the_same_rows(store: Store, tmp_path: Path, kind: str) -> No
         "arrays": NUMBERS,
         "npz": archive(tmp_path, **NUMBERS),
         "columns of one": {name: values.reshape(-1, 1) for name, values in NUMBERS.items()},
-        "other byte order": {
-            name: values.astype(values.dtype.newbyteorder()) for name, values in NUMBERS.items()
-        },
+        "other byte order": {name: values.astype(values.dtype.newbyteorder()) for name, values in NUMBERS.items()},
         "strided": {name: np.repeat(values, 2)[::2] for name, values in NUMBERS.items()},
         "masked": {name: np.ma.masked_array(values) for name, values in NUMBERS.items()},
     }
@@ -130,16 +118,12 @@ TENSORS: dict[str, Callable[[Path], Any]] = {
     "rows": lambda folder: [{"image": image} for image in IMAGES],
     "npz": lambda folder: archive(folder, image=IMAGES),
     "npz in fortran order": lambda folder: archive(folder, image=np.asfortranarray(IMAGES)),
-    "polars": lambda folder: pl.DataFrame(
-        {"image": pl.Series(IMAGES.tolist(), dtype=pl.Array(pl.UInt8, (4, 5)))}
-    ),
+    "polars": lambda folder: pl.DataFrame({"image": pl.Series(IMAGES.tolist(), dtype=pl.Array(pl.UInt8, (4, 5)))}),
     "parquet": lambda folder: parquet(folder, as_table({"image": IMAGES})),
     "hugging face": lambda folder: datasets.Dataset.from_dict(
         {"image": IMAGES}, features=datasets.Features({"image": datasets.Array2D((4, 5), "uint8")})
     ),
-    "nested lists": lambda folder: pa.table(
-        {"image": pa.array(IMAGES.tolist(), pa.list_(pa.list_(pa.uint8())))}
-    ),
+    "nested lists": lambda folder: pa.table({"image": pa.array(IMAGES.tolist(), pa.list_(pa.list_(pa.uint8())))}),
 }
 
 
@@ -235,9 +219,7 @@ def test_csv_types_are_decided_over_the_whole_file(tmp_path: Path, late: str, ki
 
 
 def test_csv_columns_that_begin_empty_or_as_days(tmp_path: Path) -> None:
-    path = written(
-        tmp_path, "late.csv", "a,b,c\n" + ",2020-01-01,1\n" * 200_000 + "5,2020-01-01 10:00:00,true\n"
-    )
+    path = written(tmp_path, "late.csv", "a,b,c\n" + ",2020-01-01,1\n" * 200_000 + "5,2020-01-01 10:00:00,true\n")
     assert [str(kind) for kind in as_table(path).schema.types] == ["int64", "timestamp[us]", "bool"]
 
 
@@ -508,9 +490,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: py
 
 
 def test_an_archive_that_lies_about_its_sizes(tmp_path: Path) -> None:
-    path = zipped(
-        tmp_path, a=npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10000,)}", bytes(80_000))
-    )
+    path = zipped(tmp_path, a=npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10000,)}", bytes(80_000)))
     data = path.read_bytes()
     size = struct.pack("<I", 80_000 + 128)
     for wrong in (80_000 + 128 + 8, 2**31, 0):
@@ -539,9 +519,7 @@ def folder_of(root: Path, **files: bytes) -> Path:
 
 
 def test_a_folder_of_images(store: Store, tmp_path: Path) -> None:
-    folder = folder_of(
-        tmp_path, cats__b_png=image(1), cats__a_JPG=image(2, "JPEG"), dogs__c_gif=image(3, "GIF")
-    )
+    folder = folder_of(tmp_path, cats__b_png=image(1), cats__a_JPG=image(2, "JPEG"), dogs__c_gif=image(3, "GIF"))
     found = add(store, "pets", folder).dataset
     assert found.schema == pa.schema([("image", pa.binary()), ("label", pa.string()), ("file", pa.string())])
     table = found.table()

@@ -16,9 +16,7 @@ from layerwise.errors import InvalidConfig
 from layerwise.store.store import Store
 from tests.data.tables import ids
 
-same_store = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25
-)
+same_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
 
 
 GOLDEN_TEST = [3, 7, 30]
@@ -27,9 +25,7 @@ GOLDEN_TEST = [3, 7, 30]
 def parts(split: Split, dataset: Dataset) -> dict[str, str]:
     """The part of each row, by row id; every row is in exactly one."""
     names = ids(dataset)
-    found = {
-        names[place]: part for part, places in split_rows(split, dataset).items() for place in places.tolist()
-    }
+    found = {names[place]: part for part, places in split_rows(split, dataset).items() for place in places.tolist()}
     assert sum(map(len, split_rows(split, dataset).values())) == len(found) == len(dataset)
     return found
 
@@ -38,13 +34,9 @@ def numbers(rows: int) -> dict[str, Any]:
     return {"id": np.arange(rows), "x": np.arange(rows) * 0.5}
 
 
-@given(
-    rows=st.integers(20, 300), more=st.integers(1, 300), seed=st.integers(0, 2**63 - 1), keyed=st.booleans()
-)
+@given(rows=st.integers(20, 300), more=st.integers(1, 300), seed=st.integers(0, 2**63 - 1), keyed=st.booleans())
 @same_store
-def test_a_row_never_moves_when_rows_are_added(
-    store: Store, rows: int, more: int, seed: int, keyed: bool
-) -> None:
+def test_a_row_never_moves_when_rows_are_added(store: Store, rows: int, more: int, seed: int, keyed: bool) -> None:
     split, key = Split(seed=seed, train=0.6, validation=0.2, test=0.2), "id" if keyed else None
     before = parts(split, add(store, "numbers", numbers(rows), key=key).dataset)
     turned = {name: values[::-1] for name, values in numbers(rows + more).items()}
@@ -104,9 +96,7 @@ def test_by_time(store: Store) -> None:
 
 
 def test_by_column_that_says_it(store: Store) -> None:
-    dataset = add(
-        store, "scans", {"x": np.arange(4), "split": ["train", "VAL", "test", "validation"]}
-    ).dataset
+    dataset = add(store, "scans", {"x": np.arange(4), "split": ["train", "VAL", "test", "validation"]}).dataset
     found = split_rows(Split(by="column", column="split"), dataset)
     assert {part: rows.tolist() for part, rows in found.items()} == {
         "train": [0],

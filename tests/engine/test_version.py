@@ -117,7 +117,11 @@ BAD_ROWS: list[tuple[str, Any, str]] = [
     ("no rows", flowers(0), "no rows"),
     ("a column missing", {"length": [1.0], "width": [1.0]}, "no column 'colour'"),
     ("a label never seen", {"length": [1.0], "width": [1.0], "colour": ["green"]}, r"layer 'coloured'.*green"),
-    ("text for a number", {"length": ["tall"], "width": [1.0], "colour": ["red"]}, "'length' is string and was float64"),
+    (
+        "text for a number",
+        {"length": ["tall"], "width": [1.0], "colour": ["red"]},
+        "'length' is string and was float64",
+    ),
     ("a number missing", {"length": [None, 1.0], "width": [1.0, 1.0], "colour": ["red", "red"]}, "fill"),
     ("lengths differ", {"length": [1.0, 2.0], "width": [1.0], "colour": ["red"]}, "length"),
 ]

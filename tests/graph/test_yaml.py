@@ -114,14 +114,16 @@ values: st.SearchStrategy[Any] = st.recursive(
 )
 names = st.sampled_from(["0", "1e3", "no", "null", "y", "true", "_", "0x1F", "conv1", "x" * 30]) | st.from_regex(
     r"[A-Za-z0-9_]{1,8}", fullmatch=True
+).map(lambda name: "input_" if name == "input" else name)
+labels = st.sampled_from([text for text in TRICKY if text and len(text) <= 200 and text.isprintable()]) | st.text(
+    st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1, max_size=12
 )
-labels = texts.filter(lambda text: bool(text) and len(text) <= 200 and text.isprintable())
 
 
 @st.composite
 def siblings(draw: st.DrawFn, depth: int = 0) -> list[Layer]:
     """Draw layers beside each other: some with inputs of their own, some with layers inside."""
-    unique = draw(st.lists(names.filter(lambda name: name != "input"), min_size=1, max_size=4, unique=True))
+    unique = draw(st.lists(names, min_size=1, max_size=4, unique=True))
     layers: list[Layer] = []
     for number, name in enumerate(unique):
         known = [*unique[:number], *(["input"] if depth else [])]

@@ -55,10 +55,7 @@ def same_lengths(lengths: Mapping[str, int], what: str) -> int:
 def _batches(columns: Mapping[str, pa.ChunkedArray | pa.Array | Array]) -> Iterator[pa.RecordBatch]:
     # A tensor column is wrapped, not copied; Table aligns the chunks of columns that have several.
     yield from pa.table(
-        {
-            name: to_arrow(values, name) if isinstance(values, np.ndarray) else values
-            for name, values in columns.items()
-        }
+        {name: to_arrow(values, name) if isinstance(values, np.ndarray) else values for name, values in columns.items()}
     ).to_batches()
 
 
@@ -110,9 +107,7 @@ def to_arrow(array: Array, name: str) -> pa.Array:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.dtype.kind not in "biufOUSMmT" or array.dtype.names:
-        raise InvalidData(
-            f"column {shorten(name)} is of NumPy type {shorten(str(array.dtype))}, which is not kept"
-        )
+        raise InvalidData(f"column {shorten(name)} is of NumPy type {shorten(str(array.dtype))}, which is not kept")
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim > 1:

@@ -48,9 +48,7 @@ def _kept_type(field: pa.Field, column: pa.Array) -> pa.DataType:
 
 
 def _refused(column: str, found: str) -> InvalidData:
-    return InvalidData(
-        f"column {shorten(column)} is of type {shorten(found)}, which is not kept; kept are {_KEPT}"
-    )
+    return InvalidData(f"column {shorten(column)} is of type {shorten(found)}, which is not kept; kept are {_KEPT}")
 
 
 def kept_type(data_type: pa.DataType, column: str, values: Callable[[], pa.Array]) -> pa.DataType | None:
@@ -86,9 +84,7 @@ def _kept_timestamp(data_type: pa.DataType, column: str, values: Callable[[], pa
 def _kept_tensor(data_type: pa.DataType, column: str, values: Callable[[], pa.Array]) -> pa.DataType | None:
     permutation = data_type.permutation
     if permutation is not None and list(permutation) != sorted(permutation):
-        raise InvalidData(
-            f"column {shorten(column)}: a tensor with permuted dimensions is not kept; transpose it"
-        )
+        raise InvalidData(f"column {shorten(column)}: a tensor with permuted dimensions is not kept; transpose it")
     return _tensor_of(data_type.value_type, list(data_type.shape), column)
 
 
@@ -97,9 +93,7 @@ def _tensor_of(item: pa.DataType, shape: list[int], column: str) -> pa.DataType 
     return tensor_type(item, shape, column) if item in NUMBERS.values() else None
 
 
-def _kept_fixed_list(
-    data_type: pa.DataType, column: str, values: Callable[[], pa.Array]
-) -> pa.DataType | None:
+def _kept_fixed_list(data_type: pa.DataType, column: str, values: Callable[[], pa.Array]) -> pa.DataType | None:
     shape: list[int] = []
     while pa.types.is_fixed_size_list(data_type):
         shape.append(data_type.list_size)
@@ -122,15 +116,11 @@ def _nested(data_type: pa.DataType, column: str, values: pa.Array) -> pa.DataTyp
         data_type = data_type.value_type
     first = next((value for value in values if value.is_valid), None)
     if first is None:
-        raise InvalidData(
-            f"column {shorten(column)}: the first rows hold no value to take a tensor's shape from"
-        )
+        raise InvalidData(f"column {shorten(column)}: the first rows hold no value to take a tensor's shape from")
     try:
         shape = np.asarray(first.as_py()).shape
     except ValueError:
-        raise InvalidData(
-            f"column {shorten(column)}: the lists of the first value differ in length"
-        ) from None
+        raise InvalidData(f"column {shorten(column)}: the lists of the first value differ in length") from None
     return _tensor_of(pa.float64() if pa.types.is_null(data_type) else data_type, list(shape), column)
 
 
@@ -237,18 +227,12 @@ def _as_tensor(array: pa.Array, kept: pa.DataType, column: str) -> pa.Array:
     items = whole
     for level in sizes:
         lengths = items.value_lengths() if not pa.types.is_fixed_size_list(items.type) else None
-        wrong = (
-            items.type.list_size != level if lengths is None else pc.any(pc.not_equal(lengths, level)).as_py()
-        )
+        wrong = items.type.list_size != level if lengths is None else pc.any(pc.not_equal(lengths, level)).as_py()
         if wrong or items.null_count:
-            raise InvalidData(
-                f"column {shorten(column)}: a value is not of shape {sizes}, the shape of the first"
-            )
+            raise InvalidData(f"column {shorten(column)}: a value is not of shape {sizes}, the shape of the first")
         items = items.flatten()
     if items.null_count or len(items) != size * len(whole):
-        raise InvalidData(
-            f"column {shorten(column)}: a tensor of shape {sizes} holds missing values; fill them"
-        )
+        raise InvalidData(f"column {shorten(column)}: a tensor of shape {sizes} holds missing values; fill them")
     items = items.cast(kept.value_type)
     if missing:
         items = _spread(items, array, size)
@@ -259,7 +243,5 @@ def _as_tensor(array: pa.Array, kept: pa.DataType, column: str) -> pa.Array:
 def _spread(items: pa.Array, array: pa.Array, size: int) -> pa.Array:
     # Missing tensors get zeros to stand on, as Arrow wants the same room for every row.
     filled = np.zeros((len(array), size), dtype=items.type.to_pandas_dtype())
-    filled[array.is_valid().to_numpy(zero_copy_only=False)] = items.to_numpy(zero_copy_only=False).reshape(
-        -1, size
-    )
+    filled[array.is_valid().to_numpy(zero_copy_only=False)] = items.to_numpy(zero_copy_only=False).reshape(-1, size)
     return pa.array(filled.reshape(-1), items.type)

@@ -79,9 +79,7 @@ class _Written:
     new_blocks: int
 
 
-def add(
-    store: Store, name: str, source: Any, *, key: str | None = None, actor: str = "", message: str = ""
-) -> Added:
+def add(store: Store, name: str, source: Any, *, key: str | None = None, actor: str = "", message: str = "") -> Added:
     """Keep ``source`` as the next version of the dataset ``name``; the same content again makes none.
 
     Args:

@@ -35,9 +35,7 @@ _NARROW_FIRST = [
     pa.float64(),
 ]
 
-_MISREAD = re.compile(
-    r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to [^:]*: invalid value '(.*)'", re.S
-)
+_MISREAD = re.compile(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to [^:]*: invalid value '(.*)'", re.S)
 
 _OPENED = re.compile(rb'[,\r\n]"[^"]*\Z')
 _LONGEST_NUMBER = 100
@@ -91,19 +89,13 @@ def _open(path: Path, types: Types, block_bytes: int) -> pacsv.CSVStreamingReade
 
 def _check_header(path: Path, schema: pa.Schema) -> None:
     twice = (
-        [name for name in schema.names if schema.names.count(name) > 1]
-        if len(set(schema.names)) < len(schema)
-        else []
+        [name for name in schema.names if schema.names.count(name) > 1] if len(set(schema.names)) < len(schema) else []
     )
     if twice:
-        raise InvalidFile(
-            f"{path}: the header names the column {shorten(twice[0])} twice; every column needs its own"
-        )
+        raise InvalidFile(f"{path}: the header names the column {shorten(twice[0])} twice; every column needs its own")
     for field in schema:
         if pa.types.is_binary(field.type):
-            raise InvalidFile(
-                f"{path}: column {shorten(field.name)} is not UTF-8 text; save the file as UTF-8"
-            )
+            raise InvalidFile(f"{path}: column {shorten(field.name)} is not UTF-8 text; save the file as UTF-8")
 
 
 def _types(path: Path, known: Types) -> tuple[int, Types]:

@@ -89,9 +89,7 @@ def diff(old: Dataset, new: Dataset) -> DataDiff:
         unchanged=found.unchanged,
         added_columns=tuple(name for name in now if name not in was),
         removed_columns=tuple(name for name in was if name not in now),
-        retyped_columns={
-            name: (was[name], now[name]) for name in was if name in now and was[name] != now[name]
-        },
+        retyped_columns={name: (was[name], now[name]) for name in was if name in now and was[name] != now[name]},
         keys=(old.key, new.key),
     )
 
@@ -171,9 +169,7 @@ def _changed_rows(old: Dataset, new: Dataset, found: Compared) -> Iterator[Chang
         for place, id in enumerate(found.changed.slice(start, _ROWS_AT_ONCE).to_pylist()):
             columns = tuple(name for name in shared if differs[name][place])
             shown = columns if start + place < MAX_VALUES else ()
-            values = {
-                name: (was.column(name)[place].as_py(), now.column(name)[place].as_py()) for name in shown
-            }
+            values = {name: (was.column(name)[place].as_py(), now.column(name)[place].as_py()) for name in shown}
             yield ChangedRow(id, columns, values)
 
 
@@ -194,11 +190,7 @@ def _lines(found: DataDiff) -> Iterator[str]:
         yield f"  key: {found.keys[0] or 'the content'} → {found.keys[1] or 'the content'}"
     yield from (f"  + column {shorten(name)}" for name in found.added_columns)
     yield from (f"  - column {shorten(name)}" for name in found.removed_columns)
-    yield from (
-        f"  ~ column {shorten(name)}: {was} → {now}" for name, (was, now) in found.retyped_columns.items()
-    )
+    yield from (f"  ~ column {shorten(name)}: {was} → {now}" for name, (was, now) in found.retyped_columns.items())
     for row in found.changed[:MAX_VALUES]:
-        values = ", ".join(
-            f"{shorten(name)}: {show(was)} → {show(now)}" for name, (was, now) in row.values.items()
-        )
+        values = ", ".join(f"{shorten(name)}: {show(was)} → {show(now)}" for name, (was, now) in row.values.items())
         yield f"  ~ {shorten(row.id)}: {values}"

@@ -110,15 +110,11 @@ class KeyIds:
         """Return the ids of the next rows, or raise InvalidData with keys that are missing or come twice."""
         values = batch.column(self._key)
         if values.null_count:
-            raise InvalidData(
-                f"the key {shorten(self._key)} is missing in {values.null_count:,} rows; fill it in"
-            )
+            raise InvalidData(f"the key {shorten(self._key)} is missing in {values.null_count:,} rows; fill it in")
         names = values.cast(pa.string())
         lengths = pc.min_max(pc.binary_length(names)).as_py()
         if lengths["min"] < 1 or lengths["max"] > MAX_ID:
-            raise InvalidData(
-                f"the key {shorten(self._key)} must be 1 to {MAX_ID:,} bytes of text in every row"
-            )
+            raise InvalidData(f"the key {shorten(self._key)} must be 1 to {MAX_ID:,} bytes of text in every row")
         self._refuse_twice(names, self._seen.count(_numbers(values)))
         return names
 

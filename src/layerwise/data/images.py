@@ -108,9 +108,7 @@ def _read(path: Path) -> bytes:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
-                    raise InvalidFile(
-                        f"{path} is {width} × {height} pixels; at most {MAX_PIXELS:,} are taken"
-                    )
+                    raise InvalidFile(f"{path} is {width} × {height} pixels; at most {MAX_PIXELS:,} are taken")
                 image.verify()
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, OSError) as error:
         if isinstance(error, InvalidFile):

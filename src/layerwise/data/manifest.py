@@ -99,9 +99,7 @@ def read_manifest(data: memoryview | bytes, what: str) -> Manifest:
     """
     value = decode(data, what)
     if isinstance(value, dict) and _is_count(value.get("format")) and value["format"] > FORMAT:
-        raise Unsupported(
-            f"{what} is of format {value['format']}; this Layerwise reads {FORMAT}: use a newer one"
-        )
+        raise Unsupported(f"{what} is of format {value['format']}; this Layerwise reads {FORMAT}: use a newer one")
     if not isinstance(value, dict) or set(value) != _FIELDS or value["format"] != FORMAT:
         raise InvalidFile(f"{what} has other fields than {', '.join(sorted(_FIELDS))}")
     try:

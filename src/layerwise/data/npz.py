@@ -125,9 +125,7 @@ def _header(file: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype
         version = np.lib.format.read_magic(file)
         if version not in {(1, 0), (2, 0)}:
             raise InvalidFile(f"{what} is of array format {version[0]}.{version[1]}; 1.0 and 2.0 are read")
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         return read(file)
     except InvalidFile:
         raise
@@ -151,9 +149,7 @@ def _groups(members: list[_Member]) -> dict[str, dict[str, _Member]]:
     return {"": {member.name: member for member in members}}
 
 
-def _rows(
-    archive: zipfile.ZipFile, members: dict[str, _Member], split: str, path: Path
-) -> Iterator[pa.RecordBatch]:
+def _rows(archive: zipfile.ZipFile, members: dict[str, _Member], split: str, path: Path) -> Iterator[pa.RecordBatch]:
     names = [*members, "split"] if split else list(members)
     check_names(names)
     total = same_lengths({name: member.shape[0] for name, member in members.items()}, str(path))
@@ -186,9 +182,7 @@ def _reader(file: IO[bytes], member: _Member, step: int, path: Path) -> Iterator
 def _whole(file: IO[bytes], member: _Member, step: int, what: str) -> Iterator[Array]:
     size = member.shape[0] * member.row_bytes
     if size > MAX_AT_ONCE:
-        raise InvalidFile(
-            f"{what} is in Fortran order and {size:,} bytes; save it with numpy.ascontiguousarray"
-        )
+        raise InvalidFile(f"{what} is in Fortran order and {size:,} bytes; save it with numpy.ascontiguousarray")
     array = _array(file, member, size, what).reshape(member.shape, order="F")
     for start in range(0, member.shape[0], step):
         yield np.ascontiguousarray(array[start : start + step])

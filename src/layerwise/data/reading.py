@@ -146,9 +146,7 @@ class Dataset:
         ordered = positions[order]
         bounds = np.searchsorted(ordered, self._starts)
         batches = [
-            self.block(place, names).take(
-                pa.array(ordered[bounds[place] : bounds[place + 1]] - self._starts[place])
-            )
+            self.block(place, names).take(pa.array(ordered[bounds[place] : bounds[place + 1]] - self._starts[place]))
             for place in np.flatnonzero(np.diff(bounds)).tolist()
         ]
         schema = pa.schema([self._stored.field(name) for name in names])
@@ -163,8 +161,7 @@ class Dataset:
         positions = np.asarray(indices)
         if positions.ndim != 1 or (positions.dtype.kind not in "iu" and positions.size):
             raise InvalidData(
-                "rows are taken by a list of whole numbers, "
-                f"found {positions.dtype} of shape {list(positions.shape)}"
+                f"rows are taken by a list of whole numbers, found {positions.dtype} of shape {list(positions.shape)}"
             )
         positions = positions.astype(np.int64)
         outside = positions[(positions < -len(self)) | (positions >= len(self))]
@@ -198,9 +195,7 @@ class Dataset:
             if place >= 0:
                 return self._at(start + place)
             start += batch.num_rows
-        raise NotFound(
-            f"{self.address} has no row {shorten(str(id))}; its first is {shorten(self._at(0).id)}"
-        )
+        raise NotFound(f"{self.address} has no row {shorten(str(id))}; its first is {shorten(self._at(0).id)}")
 
     def __iter__(self) -> Iterator[Row]:
         return (self._at(place) for place in range(len(self)))
@@ -236,7 +231,5 @@ def open_dataset(store: Store, name: str, reference: str | None = None) -> Datas
     what = f"the manifest of {entry.name}@{entry.number}"
     manifest = read_manifest(store.objects.get(entry.digest, what), what)
     if (manifest.dataset, manifest.number) != (entry.name, entry.number):
-        raise Damaged(
-            f"the manifest of {entry.name}@{entry.number} is of {manifest.dataset}@{manifest.number}"
-        )
+        raise Damaged(f"the manifest of {entry.name}@{entry.number} is of {manifest.dataset}@{manifest.number}")
     return Dataset(store, manifest, entry.digest)

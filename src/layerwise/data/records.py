@@ -33,9 +33,7 @@ def open_rows(rows: Sequence[Any], what: str) -> Source:
     """Return a list of dicts as a stream; a key that a row does not have is a missing value there."""
     for place, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise InvalidData(
-                f"{what}: row {place:,} is {type(row).__name__}, expected a dict of column: value"
-            )
+            raise InvalidData(f"{what}: row {place:,} is {type(row).__name__}, expected a dict of column: value")
     if not rows:
         raise InvalidData(f"{what} has no rows; a dataset needs at least one")
     return open_arrays({name: [row.get(name) for row in rows] for name in _names(rows)}, what)

@@ -134,13 +134,10 @@ def check_names(names: Iterable[str]) -> None:
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str):
-        raise InvalidData(
-            f"the name of a column must be text, found {type(name).__name__}; rename the column"
-        )
+        raise InvalidData(f"the name of a column must be text, found {type(name).__name__}; rename the column")
     if not 0 < len(name) <= MAX_COLUMN_NAME or not all(map(_printable, name)):
         raise InvalidData(
-            f"{shorten(name)} cannot name a column: "
-            f"expected 1 to {MAX_COLUMN_NAME} characters, no control characters"
+            f"{shorten(name)} cannot name a column: expected 1 to {MAX_COLUMN_NAME} characters, no control characters"
         )
     if name == ROW:
         raise InvalidData(f"{ROW!r} is where row ids are kept; give the column another name")

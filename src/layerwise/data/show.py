@@ -67,9 +67,7 @@ def as_text(manifest: Manifest) -> str:
     """Return the version as lines of text, columns aligned."""
     rows = [HEADINGS, *table(manifest)[:MAX_COLUMNS_SHOWN]]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([title(manifest), *(f"  {line}" for line in lines), *_more(manifest)])
 
 

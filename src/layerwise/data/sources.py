@@ -49,11 +49,7 @@ def open_source(source: Any, known: Types | None = None) -> Source:
         return files.open_path(Path(source), known)
     if isinstance(source, Mapping) and not hasattr(source, "__arrow_c_stream__"):
         return _open_mapping(source)
-    if (
-        isinstance(source, list | tuple)
-        and source
-        and all(hasattr(row, "__arrow_c_stream__") for row in source)
-    ):
+    if isinstance(source, list | tuple) and source and all(hasattr(row, "__arrow_c_stream__") for row in source):
         return frames.open_several(source)
     if isinstance(source, list | tuple):
         return records.open_rows(source, "the list of rows")

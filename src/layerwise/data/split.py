@@ -69,9 +69,7 @@ class Split:
 
     def __post_init__(self) -> None:
         if self.by not in get_args(By):
-            raise InvalidConfig(
-                f"split by {shorten(str(self.by))} is not known.{nearest(str(self.by), get_args(By))}"
-            )
+            raise InvalidConfig(f"split by {shorten(str(self.by))} is not known.{nearest(str(self.by), get_args(By))}")
         if self.by == "row" and self.column is not None:
             raise InvalidConfig(
                 f"split by row takes no column; for {shorten(str(self.column))} write by: group or column"
@@ -79,9 +77,7 @@ class Split:
         if self.by != "row" and not isinstance(self.column, str):
             raise InvalidConfig(f"split by {self.by} needs the name of a column, found {shorten(self.column)}")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or not 0 <= self.seed < _MAX_SEED:
-            raise InvalidConfig(
-                f"the seed of a split must be a whole number from 0 to 2**63, found {self.seed!r}"
-            )
+            raise InvalidConfig(f"the seed of a split must be a whole number from 0 to 2**63, found {self.seed!r}")
         _check_shares(self)
         if self.values is not None:
             object.__setattr__(self, "values", _checked_values(self))
@@ -101,9 +97,7 @@ class Split:
         known = [name.name for name in dataclasses.fields(cls)]
         for name in value:
             if name not in known:
-                raise InvalidConfig(
-                    f"{shorten(str(name))} is not a field of a split.{nearest(str(name), known)}"
-                )
+                raise InvalidConfig(f"{shorten(str(name))} is not a field of a split.{nearest(str(name), known)}")
         return cls(**value)
 
 
@@ -120,9 +114,7 @@ def _check_shares(split: Split) -> None:
 
 def _checked_values(split: Split) -> dict[str, tuple[Any, ...]]:
     if split.by != "column" or not isinstance(split.values, Mapping):
-        raise InvalidConfig(
-            f"values belong to a split by column, as {{part: [value, …]}}; found {split.values!r:.100}"
-        )
+        raise InvalidConfig(f"values belong to a split by column, as {{part: [value, …]}}; found {split.values!r:.100}")
     found: dict[str, tuple[Any, ...]] = {}
     for part, values in split.values.items():
         if part not in _SPELLINGS:
@@ -149,9 +141,7 @@ def split_rows(split: Split, dataset: Dataset) -> dict[str, Positions]:
     parts = _WAYS[split.by](split, dataset)
     found = {name: np.flatnonzero(parts == place) for place, name in enumerate(PARTS)}
     if not len(found["train"]):
-        raise InvalidConfig(
-            f"the split leaves no row of {dataset.address} to train on; give train a larger share"
-        )
+        raise InvalidConfig(f"the split leaves no row of {dataset.address} to train on; give train a larger share")
     return found
 
 
@@ -174,15 +164,11 @@ def _by_group(split: Split, dataset: Dataset) -> Positions:
 
 def _texts(values: pa.Array, split: Split, dataset: Dataset) -> pa.Array:
     if values.null_count:
-        raise InvalidConfig(
-            f"{dataset.address}: {split.column!r} is missing in {values.null_count:,} rows; fill it in"
-        )
+        raise InvalidConfig(f"{dataset.address}: {split.column!r} is missing in {values.null_count:,} rows; fill it in")
     try:
         return values.cast(pa.string())
     except (pa.ArrowException, NotImplementedError):
-        raise InvalidConfig(
-            f"{dataset.address}: rows cannot be split by {split.column!r}, of {values.type}"
-        ) from None
+        raise InvalidConfig(f"{dataset.address}: rows cannot be split by {split.column!r}, of {values.type}") from None
 
 
 def _hashed(split: Split, names: list[str]) -> Any:
@@ -203,15 +189,11 @@ def _parts(split: Split, numbers: Any) -> Positions:
 def _by_time(split: Split, dataset: Dataset) -> Positions:
     column = dataset.table([split.column or ""]).column(0)
     if column.null_count:
-        raise InvalidConfig(
-            f"{dataset.address}: {split.column!r} is missing in {column.null_count:,} rows; fill it in"
-        )
+        raise InvalidConfig(f"{dataset.address}: {split.column!r} is missing in {column.null_count:,} rows; fill it in")
     try:
         ranks = pc.rank(column, tiebreaker="min").to_numpy(zero_copy_only=False)
     except (pa.ArrowException, NotImplementedError):
-        raise InvalidConfig(
-            f"{dataset.address}: {split.column!r}, of {column.type}, has no order in time"
-        ) from None
+        raise InvalidConfig(f"{dataset.address}: {split.column!r}, of {column.type}, has no order in time") from None
     return _parts(split, (ranks.astype(np.float64) - 1) / len(dataset))
 
 

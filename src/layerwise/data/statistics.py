@@ -73,9 +73,7 @@ class ColumnStatistics:
         """Return the statistics of a manifest, or raise InvalidFile with ``what``."""
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(value, dict) or not {"type", "count", "missing"} <= set(value) <= known:
-            raise InvalidFile(
-                f"{what}: the statistics of a column have other fields than {', '.join(sorted(known))}"
-            )
+            raise InvalidFile(f"{what}: the statistics of a column have other fields than {', '.join(sorted(known))}")
         found = cls(**{name: _from_json(name, part) for name, part in value.items()})
         for name, kinds in _KINDS.items():
             if not isinstance(getattr(found, name), kinds):
@@ -219,16 +217,12 @@ class _Moments:
         low, high = numbers.min().item(), numbers.max().item()
         self._min = low if self._min is None else min(low, self._min)
         self._max = high if self._max is None else max(high, self._max)
-        with np.errstate(
-            all="ignore"
-        ):  # infinite or huge numbers have no mean to speak of; result() leaves it out
+        with np.errstate(all="ignore"):  # infinite or huge numbers have no mean to speak of; result() leaves it out
             mean = float(np.mean(numbers, dtype=np.float64))
             squares = float(np.sum(np.square(numbers - mean, dtype=np.float64)))
             total = self._count + numbers.size
             apart = np.float64(mean) - self._mean
-            self._squares = float(
-                self._squares + squares + apart * apart * self._count * numbers.size / total
-            )
+            self._squares = float(self._squares + squares + apart * apart * self._count * numbers.size / total)
             self._mean = float(self._mean + apart * numbers.size / total)
         self._count = total
 

@@ -188,9 +188,7 @@ def _action(kind: Kind | type | str, options: Mapping[str, Any]) -> Kind:
     if isinstance(kind, type):
         kinds.admit(qualified_name(kind))
         return kinds.make(qualified_name(kind), {key: kinds.plain(value) for key, value in options.items()})
-    raise InvalidLayer(
-        f"a kind is a class, a kind with options or a name; found {_shown(kind)}"
-    )
+    raise InvalidLayer(f"a kind is a class, a kind with options or a name; found {_shown(kind)}")
 
 
 def _shown(thing: object) -> str:

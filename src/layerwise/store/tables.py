@@ -80,9 +80,7 @@ def _canonical_fixed(array: pa.Array) -> pa.Array:
         words = np.where(valid, words, words.dtype.type(0))
     if pa.types.is_floating(array.type):
         words = _canonical_floats(words)
-    return pa.Array.from_buffers(
-        array.type, len(array), [_bitmap(valid), pa.py_buffer(np.ascontiguousarray(words))]
-    )
+    return pa.Array.from_buffers(array.type, len(array), [_bitmap(valid), pa.py_buffer(np.ascontiguousarray(words))])
 
 
 _NAN = {2: 0x7E00, 4: 0x7FC00000, 8: 0x7FF8000000000000}
@@ -129,9 +127,7 @@ def _canonical_tensor(array: pa.Array) -> pa.Array:
     valid, size = validity(array), array.type.list_size
     items = array.values.slice(array.offset * size, len(array) * size)
     if valid is not None:
-        words = np.where(np.repeat(valid, size), fixed_words(items), 0).astype(
-            f"<u{items.type.bit_width // 8}"
-        )
+        words = np.where(np.repeat(valid, size), fixed_words(items), 0).astype(f"<u{items.type.bit_width // 8}")
         items = pa.Array.from_buffers(items.type, len(items), [None, pa.py_buffer(words)])
     return pa.Array.from_buffers(array.type, len(array), [_bitmap(valid)], children=[canonical(items)])
 
@@ -140,9 +136,7 @@ def encode_block(batch: pa.RecordBatch) -> pa.Buffer:
     """Return the bytes of one block. Equal rows under an equal schema are equal bytes."""
     arrays = [canonical(column) for column in batch.columns]
     # Metadata of the source (pandas' index, Polars' categories) must not reach the bytes.
-    schema = pa.schema(
-        [pa.field(field.name, array.type) for field, array in zip(batch.schema, arrays, strict=True)]
-    )
+    schema = pa.schema([pa.field(field.name, array.type) for field, array in zip(batch.schema, arrays, strict=True)])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
