@@ -175,3 +175,19 @@ def test_a_wrapped_module_trains_is_kept_and_takes_its_weights_again(repo: Repos
     assert list(again.module().state_dict()) == list(module.state_dict())
     trace = again.trace(data[0])
     assert [p.layer for p in trace.passages if p.layer.startswith("inner")] == ["inner", "inner:2"]
+
+
+def test_two_wrapped_modules_are_given_by_name(repo: Repository, data: Dataset) -> None:
+    layers = [
+        lw.Layer("length", lw.Column("length")),
+        lw.Layer("width", lw.Column("width")),
+        lw.Layer("row", lw.Join(), inputs=["length", "width"]),
+        lw.Layer("first", lw.wrapped(nn.Linear(2, 3))),
+        lw.Layer("second", lw.wrapped(nn.Linear(3, 2))),
+        lw.Layer("kind", lw.Classes(target="kind")),
+    ]
+    run = lw.train(lw.Model("pair", layers), data, repo=repo, epochs=1)
+    with pytest.raises(InvalidLayer, match="2 layers are wrapped"):
+        lw.load("pair", repo=repo, module=nn.Linear(2, 3)).model  # noqa: B018
+    again = lw.load("pair", repo=repo, module={"first": nn.Linear(2, 3), "second": nn.Linear(3, 2)})
+    assert again.predict(flowers(5)).table == run.version.predict(flowers(5)).table

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from layerwise.cli.code import run_code
-from layerwise.cli.options import whole_version
 from layerwise.data.dataset import Dataset
 from layerwise.engine.model import Model
 from layerwise.engine.ports import ports_of
@@ -19,6 +18,7 @@ from layerwise.graph import draw, shapes
 from layerwise.graph import yaml as files
 from layerwise.graph.ports import Port
 from layerwise.repo import Repository
+from layerwise.words import parse_version
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Anatomy:
 
 def of_version(repo: Repository, address: str, code: list[Path] | None) -> Anatomy:
     """Return a version with everything that is kept of it."""
-    entry = repo.find(whole_version(address))
+    entry = repo.find(parse_version(address))
     run_code(code)
     version = Version(repo, entry, repo.manifest(entry))
     manifest = version.manifest

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerwise.cli import screen
-from layerwise.cli.options import AsJson, ModelName, open_repository, whole_version
+from layerwise.cli.options import AsJson, ModelName, open_repository
 from layerwise.errors import InvalidName
+from layerwise.words import parse_version
 
 if TYPE_CHECKING:
     from layerwise.repo import Repository
@@ -110,7 +111,7 @@ def alias(
     An alias stands wherever a version does: layerwise show digits@champion.
     """
     with open_repository(context) as repo:
-        address = whole_version(version)
+        address = parse_version(version)
         if name is None and (drop or address.version is not None):
             raise InvalidName(f"which alias? Write: layerwise alias {version} ALIAS{' --drop' if drop else ''}")
         entry = repo.find(version)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layerwise.errors import InvalidName, NotFound
-from layerwise.words import Address, parse_address, shorten
+from layerwise.errors import NotFound
 
 if TYPE_CHECKING:
     from layerwise.repo import Repository
@@ -50,12 +49,3 @@ def has_repository(path: Path) -> bool:
     from layerwise.store.store import CONFIG
 
     return (path / CONFIG).is_file()
-
-
-def whole_version(text: str) -> Address:
-    """Return an address that names a version, or raise InvalidName for one that names a layer."""
-    address = parse_address(text)
-    if address.layer is not None or address.visit is not None:
-        said = str(Address(address.model, address.version))
-        raise InvalidName(f"{shorten(text)} names a layer, and this command takes a version; write {said}")
-    return address

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from layerwise.cli import screen
 from layerwise.cli.asked import FromData, OneRow, Rows, asked_rows
-from layerwise.cli.options import AsJson, Code, VersionOf, open_repository, whole_version
+from layerwise.cli.options import AsJson, Code, VersionOf, open_repository
 from layerwise.errors import InvalidData
+from layerwise.words import parse_version
 
 if TYPE_CHECKING:
     from layerwise.engine.trace import Trace
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def load(repo: Repository, address: str, code: list[Path] | None) -> Version:
     """Return a version, opened, with the user's own code in the program."""
-    parts = whole_version(address)
+    parts = parse_version(address)
     # Before torch is loaded: a wrong name is answered at once.
     repo.find(parts)
     with screen.waiting("loading PyTorch"):
@@ -78,7 +79,7 @@ def predict(
     if out is not None:
         answered.hold_out(out)
     with open_repository(context) as repo:
-        types = repo.column_types(repo.manifest(repo.find(whole_version(version))))
+        types = repo.column_types(repo.manifest(repo.find(parse_version(version))))
         table = asked_rows(repo, rows, row, data, types)
         opened = load(repo, version, code)
         with screen.waiting(f"answering for {screen.plural(table.num_rows, 'row')}"):
@@ -107,7 +108,7 @@ def trace(
 ) -> None:
     """Follow one row through every layer: what it was as it left each of them."""
     with open_repository(context) as repo:
-        types = repo.column_types(repo.manifest(repo.find(whole_version(version))))
+        types = repo.column_types(repo.manifest(repo.find(parse_version(version))))
         table = asked_rows(repo, rows, None, data, types)
         if not 0 <= place < table.num_rows:
             raise InvalidData(f"there is no row {place}; the rows are 0 to {table.num_rows - 1:,}")

@@ -42,12 +42,13 @@ def commit(
     entry = door.commit(manifest, _layers(prepared), extras)
     door.finish_run(run, "stopped" if outcome.how == "stopped" else "done", entry.number)
     outcome.checkpoints.clear()
-    return Version(door, entry, door.manifest(entry), _instance(prepared.model))
+    return Version(door, entry, door.manifest(entry), _instances(prepared.model))
 
 
-def _instance(model: Model) -> nn.Module | None:
-    # Code is never loaded from a repository, but here the wrapped module is at hand.
-    return next((layer.action.instance for layer in model.layers if isinstance(layer.action, Wrapped)), None)
+def _instances(model: Model) -> dict[str, nn.Module] | None:
+    # Code is never loaded from a repository, but here the wrapped modules are at hand.
+    found = {layer.name: layer.action.module for layer in model.layers if isinstance(layer.action, Wrapped)}
+    return found or None
 
 
 def _data(prepared: Prepared) -> dict[str, Any]:

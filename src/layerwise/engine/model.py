@@ -112,7 +112,7 @@ class Model(Graph):
                 raise
             return None
 
-    def with_module(self, module: nn.Module) -> Self:
+    def with_module(self, module: nn.Module | Mapping[str, nn.Module]) -> Self:
         """Return the model with ``module`` as the instance of its wrapped layer.
 
         Raises:

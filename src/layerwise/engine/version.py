@@ -56,7 +56,7 @@ class Version:
     repo: Repository
     entry: Entry
     manifest: Manifest
-    module_given: nn.Module | None = None
+    module_given: nn.Module | Mapping[str, nn.Module] | None = None
 
     @property
     def address(self) -> str:
@@ -204,14 +204,16 @@ class Version:
         return f"<b>{escape(self.address)}</b>{self.model._repr_html_()}"
 
 
-def load(address: str, *, repo: Repository | None = None, module: nn.Module | None = None) -> Version:
+def load(
+    address: str, *, repo: Repository | None = None, module: nn.Module | Mapping[str, nn.Module] | None = None
+) -> Version:
     """Return a version, opened.
 
     Args:
         address: ``digits`` (the newest), ``digits@3``, ``digits@champion``, ``digits@1f3a6c``.
         repo: the repository; the one that ``find_folder`` finds where not given.
-        module: for a model made by ``lw.wrap``, an instance of its module to take the weights (code is never loaded
-            from a repository).
+        module: for wrapped modules, an instance to take the weights, or instances by layer name (code is never
+            loaded from a repository).
 
     Raises:
         NotFound: with the nearest name.

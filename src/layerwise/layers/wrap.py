@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from layerwise.errors import Invalid, InvalidGraph, InvalidLayer, InvalidShape
+from layerwise.errors import Invalid, InvalidGraph, InvalidLayer, InvalidShape, nearest
 from layerwise.graph.graph import Graph
 from layerwise.graph.kinds import register
 from layerwise.graph.layer import Layer, at_layer, qualified_name
@@ -204,13 +204,7 @@ def wrap(
 ) -> Graph:
     """Return a model whose neural part is ``module``, every submodule a layer under its own path.
 
-    Args:
-        module: the instance. It keeps its ``state_dict`` keys, and its ``forward`` runs as it is.
-        example: what ``forward`` takes, [batch, ...]: a tensor, an array, or a tuple of them.
-        name: the model's name; the class's in small letters where not given.
-        before: the data layers; the module takes the last ones. Columns by the names of ``forward`` where not given.
-        answer: the answer layer.
-        output: what to take of a tuple (a position) or a mapping (a key) that the module answers with.
+    ``lw.wrap`` makes a Model of it and explains the arguments.
 
     Raises:
         InvalidLayer, InvalidShape, InvalidGraph: what the example or the module says, naming the layer.
@@ -268,21 +262,31 @@ def _is_name(name: str) -> bool:
     return True
 
 
-def with_instance(layers: Sequence[Layer], module: nn.Module) -> tuple[Layer, ...]:
-    """Return the layers with ``module`` as the instance of the wrapped one among them.
+def with_instance(layers: Sequence[Layer], given: nn.Module | Mapping[str, nn.Module]) -> tuple[Layer, ...]:
+    """Return the layers with instances for the wrapped ones among them.
+
+    Args:
+        layers: the layers of a model.
+        given: the instance for the only wrapped layer, or instances by layer name.
 
     Raises:
-        InvalidLayer: none of the layers is wrapped, or the module is of another class.
+        InvalidLayer: a layer that is not wrapped or has no instance, or an instance of another class.
     """
-    found = [layer for layer in layers if isinstance(layer.action, Wrapped)]
-    if not found:
+    wrapped = [layer.name for layer in layers if isinstance(layer.action, Wrapped)]
+    if not wrapped:
         raise InvalidLayer("no layer of this model is a wrapped module; leave module= out")
-    title = qualified_name(type(module))
-    return tuple(_given(layer, module, title) if layer is found[0] else layer for layer in layers)
+    if isinstance(given, nn.Module):
+        if len(wrapped) > 1:
+            raise InvalidLayer(f"{len(wrapped)} layers are wrapped modules; give module={{{wrapped[0]!r}: …}} by name")
+        given = {wrapped[0]: given}
+    for name in given:
+        if name not in wrapped:
+            raise InvalidLayer(f"the layer {shorten(name)} is no wrapped module of this model.{nearest(name, wrapped)}")
+    return tuple(_given(layer, given[layer.name]) if layer.name in given else layer for layer in layers)
 
 
-def _given(layer: Layer, module: nn.Module, title: str) -> Layer:
-    kind = layer.action
+def _given(layer: Layer, module: nn.Module) -> Layer:
+    kind, title = layer.action, qualified_name(type(module))
     assert isinstance(kind, Wrapped)
     if kind.of != title:
         raise InvalidLayer(f"layer {layer.name!r}: it needs an instance of {kind.of}, found {title}")
