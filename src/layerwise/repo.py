@@ -221,9 +221,9 @@ class Repository:
         )  # fmt: skip
         self.store.catalog.start_run(row)
 
-    def log_metrics(self, run: str, step: int, metrics: Mapping[str, float]) -> None:
-        """Keep the metrics of an epoch."""
-        self.store.catalog.log(run, step, metrics)
+    def log_metrics(self, run: str, steps: Mapping[int, Mapping[str, float]]) -> None:
+        """Keep the metrics of epochs, by epoch and name."""
+        self.store.catalog.log_steps(run, steps)
 
     def finish_run(self, run: str, status: str, version: int | None) -> None:
         """Write down how a run ended."""

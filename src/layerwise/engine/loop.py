@@ -13,6 +13,7 @@ from torch import Tensor
 
 from layerwise.engine.checkpoint import Checkpoint, Checkpoints
 from layerwise.engine.events import EpochEnded, Event, Observer, Step
+from layerwise.engine.journal import Journal
 from layerwise.engine.learner import Learner
 from layerwise.engine.training import Training
 from layerwise.errors import InvalidConfig, nearest
@@ -47,7 +48,7 @@ class Loop:
         train_epoch: takes one pass over the training rows.
         validate: measures the validation rows; an empty mapping where there are none.
         observers: told of every step and epoch.
-        log: keeps the metrics of an epoch.
+        journal: keeps the metrics of the epochs.
         checkpoints: where a killed run goes on from.
     """
 
@@ -56,7 +57,7 @@ class Loop:
     train_epoch: TrainEpoch
     validate: Callable[[], dict[str, float]]
     observers: Sequence[Observer]
-    log: Callable[[int, Mapping[str, float]], None]
+    journal: Journal
     checkpoints: Checkpoints
     epoch: int = 0
     best: int = 0
@@ -87,7 +88,7 @@ class Loop:
         self.best = found.progress["best"]
         self.history = [restored(metrics) for metrics in found.progress["history"]]
         for number, metrics in enumerate(self.history, start=1):
-            self.log(number, metrics)
+            self.journal.note(number, metrics)
 
     def run(self) -> Outcome:
         """Run the epochs that are left and leave the network with the weights that are kept."""
@@ -104,6 +105,8 @@ class Loop:
             if not self.best:
                 raise
             how = "stopped"
+        finally:
+            self.journal.flush()
         self.network.load_state_dict(self.kept)
         return Outcome(how, self.best, self.history[self.best - 1], tuple(self.history), self.resumed, self.checkpoints)
 
@@ -121,7 +124,7 @@ class Loop:
             # The copy first: Ctrl-C may come between the two.
             self.kept = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
             self.best = number
-        self.log(number, metrics)
+        self.journal.note(number, metrics)
         self._tell(EpochEnded(number, metrics, best, time.perf_counter() - started))
 
     def _is_best(self, metrics: Mapping[str, float]) -> bool:

@@ -18,6 +18,7 @@ from layerwise.engine.determinism import choose_device, settled_torch
 from layerwise.engine.environment import capture
 from layerwise.engine.evaluate import measure
 from layerwise.engine.events import Observer, RunEnded, RunStarted
+from layerwise.engine.journal import Journal
 from layerwise.engine.learner import Learner
 from layerwise.engine.loop import Loop, Outcome
 from layerwise.engine.model import Model
@@ -151,7 +152,7 @@ def _loop(door: Repository, prepared: Prepared, run: str, observers: Sequence[Ob
             measure, prepared.live, prepared.truth.kind, prepared.truth.state, prepared.settled, validation
         ),
         observers=observers,
-        log=partial(door.log_metrics, run),
+        journal=Journal(partial(door.log_metrics, run)),
         checkpoints=Checkpoints(door.store.disk, digest_value("run.v1", prepared.key)),
     )
     loop.hold_monitor()

@@ -177,20 +177,25 @@ class Catalog:
     def log(self, run: str, step: int, metrics: Mapping[str, float]) -> None:
         """Keep metrics of one step; a key that this step has is replaced. NaN and infinity are kept.
 
-        One transaction, so one fsync: once an epoch is cheap, once a step is not.
+        One transaction, so one fsync: see ``log_steps`` for many.
         """
-        keys = [key for key in metrics if isinstance(key, str) and 0 < len(key) <= 500]
-        if len(keys) != len(metrics) or not queries.is_number(step):
-            raise InvalidName(
-                f"a metric has a key of 1 to 500 characters and a step from 0; "
-                f"found step {step!r} and {shorten(str(list(metrics)))}"
-            )
-        rows = [{"run": run, "key": key, "step": step, "value": queries.to_sql(metrics[key])} for key in keys]
+        self.log_steps(run, {step: metrics})
+
+    def log_steps(self, run: str, steps: Mapping[int, Mapping[str, float]]) -> None:
+        """Keep metrics of several steps, by step, in one transaction; a key that a step has is replaced."""
+        for step, metrics in steps.items():
+            _check_metrics(step, metrics)
         with self._database.writing() as connection:
             queries.check_run_is_there(connection, run)
-            at = (sql.metric.c.run == run, sql.metric.c.step == step)
-            for some in queries.batches(keys):
-                connection.execute(sql.metric.delete().where(*at, sql.metric.c.key.in_(some)))
+            for step, metrics in steps.items():
+                at = (sql.metric.c.run == run, sql.metric.c.step == step)
+                for some in queries.batches(list(metrics)):
+                    connection.execute(sql.metric.delete().where(*at, sql.metric.c.key.in_(some)))
+            rows = [
+                {"run": run, "key": key, "step": step, "value": queries.to_sql(value)}
+                for step, metrics in steps.items()
+                for key, value in metrics.items()
+            ]
             if rows:
                 connection.execute(sql.metric.insert(), rows)
 
@@ -248,3 +253,12 @@ class Catalog:
             for some in queries.batches(list(digests)):
                 found.update(connection.scalars(sa.select(column).where(column.in_(some))))
         return found
+
+
+def _check_metrics(step: int, metrics: Mapping[str, float]) -> None:
+    keys = [key for key in metrics if isinstance(key, str) and 0 < len(key) <= 500]
+    if len(keys) != len(metrics) or not queries.is_number(step):
+        raise InvalidName(
+            f"a metric has a key of 1 to 500 characters and a step from 0; "
+            f"found step {step!r} and {shorten(str(list(metrics)))}"
+        )
