@@ -9,17 +9,19 @@ from torch import nn
 import layerwise as lw
 
 
-def tower(name: str) -> lw.Layer:
-    """Return a block that reads a row of indices forwards and backwards, and keeps the strongest of what it found."""
-    inner = [
-        lw.Layer("meaning", nn.Embedding, embedding_dim=64),
-        lw.Layer("dropped", nn.Dropout, p=0.3),
-        lw.Layer("read", nn.GRU, hidden_size=32, bidirectional=True, returns="all"),
-        lw.Layer("strongest", lw.PoolOverTime(by="max")),
-    ]
-    return lw.Layer(name, lw.Block(), layers=inner, owner="maria")
-
-
+reader = [
+    lw.Layer("meaning", nn.Embedding, embedding_dim=64),
+    lw.Layer("dropped", nn.Dropout, p=0.3),
+    lw.Layer("heard", nn.GRU, hidden_size=32, bidirectional=True, returns="all"),
+    lw.Layer("strongest", lw.PoolOverTime(by="max")),
+]
+speller = [
+    lw.Layer("meaning", nn.Embedding, embedding_dim=32),
+    lw.Layer("turned", lw.Permute()),
+    lw.Layer("fives", nn.Conv1d, out_channels=96, kernel_size=5, padding=2, activation="relu"),
+    lw.Layer("strongest", nn.AdaptiveMaxPool1d, output_size=1),
+    lw.Layer("flat", nn.Flatten),
+]
 model = lw.Model(
     "spam",
     [
@@ -27,14 +29,15 @@ model = lw.Model(
         lw.Layer("words", lw.Tokens(lower=True, pattern=r"[\pL\pM]+|\d|[^\s]")),
         lw.Layer("known", lw.Vocabulary(fewest=2)),
         lw.Layer("row", lw.Pad(100)),
-        tower("by_words"),
-        lw.Layer("pieces", lw.Tokens(by="bytepairs", size=1000), inputs=["text"]),
-        lw.Layer("pieces_row", lw.Pad(100)),
-        tower("by_pieces"),
-        lw.Layer("both", lw.Concatenate(), inputs=["by_words", "by_pieces"]),
-        lw.Layer("dropped", nn.Dropout, p=0.3),
+        lw.Layer("reader", lw.Block(), layers=reader, owner="maria"),
+        lw.Layer("letters", lw.Tokens(by="characters"), inputs=["text"]),
+        lw.Layer("signs", lw.Vocabulary(fewest=5)),
+        lw.Layer("letters_row", lw.Pad(200)),
+        lw.Layer("speller", lw.Block(), layers=speller, owner="ben"),
+        lw.Layer("both", lw.Concatenate(), inputs=["reader", "speller"]),
+        lw.Layer("dropped", nn.Dropout, p=0.4),
         lw.Layer("scores", nn.Linear, out_features=2),
-        lw.Layer("type", lw.Classes(target="type", positive="spam")),
+        lw.Layer("type", lw.Classes(target="type", positive="spam", weights={"spam": 3})),
     ],
     data="messages",
     train={

@@ -1,4 +1,4 @@
-"""Metrics on their way to the catalog: each writing waits for the disk, so there is one a second and not one an epoch."""
+"""Metrics on their way to the catalog: a writing waits for the disk, so there is one a second, not one an epoch."""
 
 from __future__ import annotations
 
