@@ -8,7 +8,6 @@ from torch import nn
 
 import layerwise as lw
 
-
 reader = [
     lw.Layer("meaning", nn.Embedding, embedding_dim=64),
     lw.Layer("dropped", nn.Dropout, p=0.3),
