@@ -9,7 +9,10 @@ import pytest
 
 import layerwise as lw
 from layerwise.engine.model import Model
-from tests.examples.conftest import EXAMPLES, FILES, example, twin
+from tests.examples.conftest import EXAMPLES, FILES, example, sample, twin
+
+LARGE = {"spam", "xrays"}
+"""Examples of which a part of the data is enough to see that the commands run."""
 
 
 def test_every_folder_is_tested() -> None:
@@ -30,8 +33,10 @@ def test_the_file_and_its_twin_are_one_model(name: str) -> None:
 def test_the_readme_can_be_followed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every command runs, one after the other, and the twin makes the next version; trainings take one epoch here."""
+    """Every command runs, one after the other, and the twin makes the next version; one epoch on few rows here."""
     here = example(name, tmp_path / name, monkeypatch)
+    if name in LARGE:
+        sample(here)
     monkeypatch.setattr(lw, "train", functools.partial(lw.train, epochs=1))
     assert [words[1] for words in here.commands if words[0] == "layerwise"][:2] == ["data", "train"]
     for words in here.commands:
