@@ -9,9 +9,6 @@ import pytest
 
 from tests.examples.conftest import example
 
-MINUTES = 3
-"""The longest that an example trains, on two processors that do nothing else."""
-
 LEAST: dict[str, Mapping[str, float]] = {
     "digits": {"test/accuracy": 0.98},
     "credit": {"test/auc": 0.77, "test/balanced_accuracy": 0.68},
