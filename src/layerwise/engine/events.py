@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -62,3 +62,9 @@ class RunEnded:
 
 Event: TypeAlias = RunStarted | Phase | Step | EpochEnded | RunEnded
 Observer: TypeAlias = Callable[[Event], None]
+
+
+def tell(observers: Sequence[Observer], event: Event) -> None:
+    """Tell every observer of an event, in order."""
+    for observer in observers:
+        observer(event)

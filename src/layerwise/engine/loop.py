@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from layerwise.engine.checkpoint import Checkpoint, Checkpoints
-from layerwise.engine.events import EpochEnded, Event, Observer, Step
+from layerwise.engine.events import EpochEnded, Observer, Step, tell
 from layerwise.engine.journal import Journal
 from layerwise.engine.learner import Learner
 from layerwise.engine.training import Training
@@ -113,7 +113,7 @@ class Loop:
     def _one(self) -> None:
         started = time.perf_counter()
         number = self.epoch + 1
-        loss = self.train_epoch(number, each=lambda step, rows: self._tell(Step(number, step, rows)))
+        loss = self.train_epoch(number, each=lambda step, rows: tell(self.observers, Step(number, step, rows)))
         validation = self.validate()
         self.learner.after_epoch(validation)
         metrics = {"train/loss": loss, **{f"validation/{name}": value for name, value in validation.items()}}
@@ -125,7 +125,7 @@ class Loop:
             self.kept = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
             self.best = number
         self.journal.note(number, metrics)
-        self._tell(EpochEnded(number, metrics, best, time.perf_counter() - started))
+        tell(self.observers, EpochEnded(number, metrics, best, time.perf_counter() - started))
 
     def _is_best(self, metrics: Mapping[str, float]) -> bool:
         name = f"validation/{self.learner.monitor}"
@@ -159,10 +159,6 @@ class Loop:
             "learner": self.learner.numbers(),
         }
         self.checkpoints.save(Checkpoint(tensors, progress))
-
-    def _tell(self, event: Event) -> None:
-        for observer in self.observers:
-            observer(event)
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

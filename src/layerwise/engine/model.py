@@ -120,10 +120,6 @@ class Model(Graph):
         """
         return type(self)(self.name, with_instance(self.layers, module), data=self.data, train=self.train)
 
-    def with_settings(self, data: str | None = None, **train: Any) -> Self:
-        """Return the model with other training settings or another dataset."""
-        return type(self)(self.name, self.layers, data=data or self.data, train={**self.train, **train})
-
 
 def wrap(
     module: nn.Module,

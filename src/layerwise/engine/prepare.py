@@ -14,7 +14,7 @@ from torch import Tensor
 from layerwise.data.dataset import Dataset
 from layerwise.data.split import split_rows
 from layerwise.engine.evaluate import Live
-from layerwise.engine.events import Observer, Phase
+from layerwise.engine.events import Observer, Phase, tell
 from layerwise.engine.learner import Truth, derived
 from layerwise.engine.model import Model
 from layerwise.engine.ports import ports_of
@@ -96,14 +96,14 @@ def prepare(
     if not len(positions["train"]):
         raise InvalidData(f"no row of {dataset.address} is left to train on; look at train: split and at the dataset")
     chosen = Rows(model, dataset, positions["train"])
-    _say(observers, f"fitting the data layers on {len(positions['train']):,} rows")
+    tell(observers, Phase(f"fitting the data layers on {len(positions['train']):,} rows"))
     states = fit(chosen)
     truth = Truth(layer.name, answer, fit_answer(chosen, answer))
     states = {**states, layer.name: truth.state}
     ports = shapes.check(model, columns, states)
     with at_layer(layer.name, layer.kind):
         answer.check(tuple(ports[source] for source in model.wiring[layer.name]), truth.state)
-    _say(observers, f"settling what cannot change, {len(dataset):,} rows")
+    tell(observers, Phase(f"settling what cannot change, {len(dataset):,} rows"))
     settled = settle(Rows(model, dataset), states, answer, truth.state, disk=door.store.disk)
     torch.manual_seed(derived(training.seed, "weights"))
     network = build(model, ports).to(device)
@@ -117,8 +117,3 @@ def _answer(model: Model) -> tuple[Layer, AnswerKind]:
             f"the model {model.name!r} has no answer layer; end it with one, e.g. Classes(target=COLUMN)"
         )
     return layer, layer.action
-
-
-def _say(observers: Sequence[Observer], text: str) -> None:
-    for observer in observers:
-        observer(Phase(text))

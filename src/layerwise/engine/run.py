@@ -17,7 +17,7 @@ from layerwise.engine.commit import commit
 from layerwise.engine.determinism import choose_device, settled_torch
 from layerwise.engine.environment import capture
 from layerwise.engine.evaluate import measure
-from layerwise.engine.events import Observer, RunEnded, RunStarted
+from layerwise.engine.events import Observer, RunEnded, RunStarted, tell
 from layerwise.engine.journal import Journal
 from layerwise.engine.learner import Learner
 from layerwise.engine.loop import Loop, Outcome
@@ -121,19 +121,14 @@ def train(
                 door.finish_run(run, "failed", None)
             raise
     seconds = time.perf_counter() - started
-    _tell(observers, RunEnded(outcome.how, outcome.best, seconds))
+    tell(observers, RunEnded(outcome.how, outcome.best, seconds))
     return Run(run, version, outcome.how, outcome.best, outcome.history, seconds, outcome.resumed)
 
 
 def _trained(loop: Loop, prepared: Prepared, run: str, observers: Sequence[Observer], *, resume: bool) -> Outcome:
     loop.start(resume=resume)
-    _tell(observers, _started(prepared, run, loop))
+    tell(observers, _started(prepared, run, loop))
     return loop.run()
-
-
-def _tell(observers: Sequence[Observer], event: Any) -> None:
-    for observer in observers:
-        observer(event)
 
 
 def _steps(prepared: Prepared) -> int:
