@@ -10,7 +10,8 @@
     │   ├── InvalidData                  a column, row, value or label that cannot be used
     │   └── InvalidConfig                a training setting that cannot be used
     ├── NotFound(KeyError)               no such model, version, layer, dataset, row (absent and forbidden alike)
-    ├── Conflict                         somebody else moved the name first
+    ├── Conflict                         somebody else changed it first, or holds it
+    │   └── Moved                        somebody else moved the name: look again and try on top of it
     ├── Damaged(OSError)                 bytes in the repository are not what their digest says
     ├── Unsupported                      a repository or file of a newer format
     └── Missing(ImportError)             an optional package is not installed (names the extra)
@@ -77,6 +78,10 @@ class NotFound(LayerwiseError, KeyError):
 
 class Conflict(LayerwiseError):
     """Somebody else changed it first."""
+
+
+class Moved(Conflict):
+    """Somebody else moved the name first: look at what is new and try on top of it."""
 
 
 class Damaged(LayerwiseError, OSError):

@@ -7,6 +7,7 @@ import dataclasses
 import getpass
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,12 @@ from layerwise.canonical import decode, encode
 from layerwise.data.dataset import Added, Dataset, add, open_dataset
 from layerwise.data.diff import DataDiff, diff
 from layerwise.data.schema import parse_type
-from layerwise.errors import Conflict, InvalidData, NotFound
+from layerwise.errors import Conflict, InvalidData, Moved, NotFound
 from layerwise.store.catalog import Entry, RunRow
+from layerwise.store.catalog_runs import ended
 from layerwise.store.store import Store
 from layerwise.store.tensors import RawTensor, frame, unframe
+from layerwise.store.writer import PackWriter
 from layerwise.versions.manifest import LayerEntry, Manifest
 from layerwise.words import Address, Digest, parse_name, parse_version
 
@@ -156,52 +159,51 @@ class Repository:
         self.store.catalog.drop_alias("model", parse_name(name), parse_name(alias, "an alias"))
 
     def commit(
-        self, make: Callable[[int, int | None], Manifest], layers: Mapping[str, LayerState], extras: Mapping[str, bytes]
+        self,
+        make: Callable[[int, int | None], Manifest],
+        layers: Mapping[str, LayerState],
+        extras: Mapping[str, bytes],
+        status: str = "done",
     ) -> Entry:
-        """Keep a new version durably and return it: objects first, then the manifest, then the name.
+        """Keep a new version durably and return it: one pack, then one transaction that gives it its name.
 
         Args:
             make: returns the manifest for a number and parent, its ``layers`` and ``environment`` yet to be filled.
-            layers: what is kept of every layer, by path.
+            layers: what is kept of every layer, by path; their memory is left alone until this returns.
             extras: more objects by the manifest field that names them.
+            status: how the manifest's run ended, if it has one; written down in the same transaction.
 
         Raises:
             Conflict: others moved the name at every attempt.
         """
-        with self.store.objects.writing() as pack:
-            entries = {path: self._put_layer(pack, state) for path, state in layers.items()}
-            named = {field: pack.put([data]) for field, data in extras.items()}
-        for _ in range(ATTEMPTS):
-            entry = self._publish(make, entries, named)
-            if entry is not None:
-                return entry
+        with self.store.objects.writing() as writer:
+            entries, named = _put(writer, layers, extras)
+            for _ in range(ATTEMPTS):
+                with suppress(Moved):
+                    return self._publish(writer, make, entries, named, status)
         raise Conflict(f"others committed at each of {ATTEMPTS} attempts; try again")
 
     def _publish(
-        self, make: Callable[[int, int | None], Manifest], layers: Mapping[str, LayerEntry], named: Mapping[str, Digest]
-    ) -> Entry | None:
+        self,
+        writer: PackWriter,
+        make: Callable[[int, int | None], Manifest],
+        layers: Mapping[str, LayerEntry],
+        named: Mapping[str, Digest],
+        status: str,
+    ) -> Entry:
         blank = make(0, None)
-        known = self._all("model", blank.model, missing=[])
         head = self.store.catalog.head("model", blank.model, blank.branch)
         parent = None if head is None else head.number
-        number = 1 + max((entry.number for entry in known), default=0)
+        number = 1 + self.store.catalog.last_number("model", blank.model)
         manifest = dataclasses.replace(make(number, parent), layers=layers, **named)  # type: ignore[arg-type]
-        with self.store.objects.writing() as pack:
-            digest = pack.put([encode(manifest.to_json())])
+        digest = writer.put([encode(manifest.to_json())])
         entry = Entry(
             sort="model", name=manifest.model, number=number, digest=digest, branch=manifest.branch, parent=parent,
             created=manifest.created, actor=manifest.actor, message=manifest.message,
         )  # fmt: skip
-        try:
-            self.store.catalog.publish(entry, expected=parent)
-        except Conflict:
-            return None
+        run = ended(manifest.run, status, number) if manifest.run else None
+        writer.publish(entry, expected=parent, names=set(manifest.references().values()), run=run)
         return entry
-
-    @staticmethod
-    def _put_layer(pack: Any, state: LayerState) -> LayerEntry:
-        digest = pack.put(frame(state.tensors)) if state.tensors else None
-        return LayerEntry(state.kind, digest, {name: pack.put([text.encode()]) for name, text in state.code.items()})
 
     def layer_state(self, digest: Digest, what: str) -> dict[str, RawTensor]:
         """Return a layer's tensors, memory-mapped."""
@@ -219,23 +221,23 @@ class Repository:
             id=run, model=model, status="running", version=None, created=now(), finished=None, actor=self.actor,
             config=dict(config),
         )  # fmt: skip
-        self.store.catalog.start_run(row)
+        self.store.catalog.runs.start(row)
 
     def log_metrics(self, run: str, steps: Mapping[int, Mapping[str, float]]) -> None:
         """Keep the metrics of epochs, by epoch and name."""
-        self.store.catalog.log_steps(run, steps)
+        self.store.catalog.runs.log(run, steps)
 
     def finish_run(self, run: str, status: str, version: int | None) -> None:
         """Write down how a run ended."""
-        self.store.catalog.finish_run(run, status, version)
+        self.store.catalog.runs.finish(run, status, version)
 
     def runs(self, model: str | None = None) -> list[RunRow]:
         """Return the runs, newest first."""
-        return self.store.catalog.runs(model)
+        return self.store.catalog.runs.newest(model)
 
     def metrics(self, run: str) -> list[tuple[int, str, float]]:
         """Return the metrics of every epoch of a run: (epoch, name, value)."""
-        return self.store.catalog.metrics(run)
+        return self.store.catalog.runs.metrics(run)
 
     def _all(self, sort: str, name: str, missing: list[Entry] | None = None) -> list[Entry]:
         entries = self.store.catalog.entries(sort, parse_name(name))
@@ -246,6 +248,21 @@ class Repository:
 
     def _newest(self, sort: str) -> list[Entry]:
         return [self.store.catalog.entries(sort, name)[-1] for name in self.store.catalog.names(sort)]
+
+
+def _put(
+    writer: PackWriter, layers: Mapping[str, LayerState], extras: Mapping[str, bytes]
+) -> tuple[dict[str, LayerEntry], dict[str, Digest]]:
+    states = {path: frame(layer.tensors) for path, layer in layers.items() if layer.tensors}
+    sources = {(path, name): [text.encode()] for path, layer in layers.items() for name, text in layer.code.items()}
+    digests = iter(writer.put_all([*states.values(), *sources.values(), *([data] for data in extras.values())]))
+    kept = dict(zip(states, digests, strict=False))
+    code = dict(zip(sources, digests, strict=False))
+    entries = {
+        path: LayerEntry(layer.kind, kept.get(path), {name: code[path, name] for name in layer.code})
+        for path, layer in layers.items()
+    }
+    return entries, dict(zip(extras, digests, strict=True))
 
 
 _default: dict[Path, Repository] = {}

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from layerwise.errors import Conflict, Damaged, InvalidName, NotFound, Unsupported
-from layerwise.store.catalog import Catalog, Entry
+from layerwise.errors import Conflict, Damaged, InvalidName, Moved, NotFound, Unsupported
+from layerwise.store.catalog import Catalog, Entry, Ledger, Location, Written
 from layerwise.words import Digest
 
 PATH_LIKE = ("../x", "/etc/passwd", "a/b", "a\0b", "x" * 10_000, "", "a b", "a'; DROP TABLE entry;--", ".", "~root")
@@ -29,10 +29,15 @@ def entry(number: int, *, name: str = "digits", branch: str = "main", parent: in
     return Entry("model", name, number, manifest(number), branch, parent, made, "maria", "a message")
 
 
+def add(catalog: Catalog, letter: str, objects: dict[Digest, int]) -> None:
+    pack = Digest(letter * 64)
+    catalog.packs.add([Written(pack, tuple((digest, Location(pack, at, 5, 5)) for digest, at in objects.items()))])
+
+
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    catalog = Catalog(tmp_path / "catalog.sqlite")
-    catalog.add_pack(Digest("f" * 64), [(manifest(number), 64 * number, 5) for number in range(1, 40)])
+    catalog = Catalog(Ledger(tmp_path / "catalog.sqlite"))
+    add(catalog, "f", {manifest(number): 64 * number for number in range(1, 40)})
     yield catalog
     catalog.close()
 
@@ -194,8 +199,8 @@ def test_a_name_like_a_path_is_refused_everywhere(catalog: Catalog, bad: str) ->
         lambda: catalog.publish(entry(2, branch=bad), expected=None),
         lambda: catalog.publish(replace(entry(2), digest=Digest(bad)), expected=None),
         lambda: catalog.publish(replace(entry(2), sort=bad), expected=None),
-        lambda: catalog.add_pack(Digest(bad), []),
-        lambda: catalog.runs(bad),
+        lambda: catalog.packs.add([Written(Digest(bad), ())]),
+        lambda: catalog.runs.newest(bad),
     ):
         with pytest.raises(InvalidName) as caught:
             wrong()
@@ -221,19 +226,50 @@ def test_messages_of_any_language_come_back(catalog: Catalog) -> None:
 
 
 def test_objects_are_located(catalog: Catalog) -> None:
-    assert catalog.locate(manifest(3)) == ("f" * 64, 192, 5)
-    assert catalog.locate(Digest("0" * 64)) is None
+    assert catalog.packs.locate(manifest(3)) == Location(Digest("f" * 64), 192, 5, 5)
+    assert catalog.packs.locate(Digest("0" * 64)) is None
     many = [manifest(number) for number in range(1, 1200)]
-    assert catalog.locate_many(many) == set(many[:39])
-    assert catalog.locate_many([]) == set()
+    assert catalog.packs.present(many).keys() == set(many[:39])
+    assert catalog.packs.present([]) == {}
 
 
 def test_a_pack_may_be_added_twice_and_an_object_lie_in_two(catalog: Catalog) -> None:
     """Two writers at the same moment put the same object, in packs of their own or in one."""
-    catalog.add_pack(Digest("f" * 64), [(manifest(1), 64, 5)])
-    catalog.add_pack(Digest("e" * 64), [(manifest(1), 640, 5), (manifest(99), 704, 6)])
-    assert catalog.locate(manifest(1)) == ("e" * 64, 640, 5)
-    assert catalog.locate(manifest(99)) == ("e" * 64, 704, 6)
+    add(catalog, "f", {manifest(1): 64})
+    add(catalog, "e", {manifest(1): 640, manifest(99): 704})
+    for number, position in ((1, 640), (99, 704)):
+        assert catalog.packs.locate(manifest(number)) == Location(Digest("e" * 64), position, 5, 5)
+
+
+def test_a_version_names_only_what_is_there(catalog: Catalog) -> None:
+    absent = Digest("9" * 64)
+    with pytest.raises(NotFound, match=f"digits@1 names the object {absent}, which is not stored"):
+        catalog.publish(entry(1), expected=None, names={manifest(1), absent})
+    assert catalog.names("model") == []
+    place = Location(Digest("d" * 64), 64, 5, 5)
+    packs = [Written(Digest("d" * 64), ((absent, place),))]
+    catalog.publish(entry(1), expected=None, packs=packs, names={manifest(1), absent})
+    assert catalog.packs.locate(absent) == place
+
+
+def test_a_conflict_registers_no_pack_and_keeps_the_lease(catalog: Catalog) -> None:
+    lease = catalog.packs.take_lease()
+    packs = [Written(Digest("d" * 64), ((Digest("9" * 64), Location(Digest("d" * 64), 64, 5, 5)),))]
+    with pytest.raises(Moved):
+        catalog.publish(entry(2), expected=None, packs=packs, lease=lease)
+    assert catalog.packs.locate(Digest("9" * 64)) is None
+    catalog.publish(entry(1), expected=None, packs=packs, lease=lease)
+    with pytest.raises(Conflict, match="its lease ended"):
+        catalog.publish(entry(2, parent=1), expected=1, lease=lease)
+
+
+def test_leases_are_never_given_twice(catalog: Catalog) -> None:
+    """A collector tells by the number which writers began before it."""
+    found = []
+    for _ in range(5):
+        found.append(catalog.packs.take_lease())
+        catalog.packs.end_lease(found[-1])
+    assert found == sorted(set(found))
 
 
 def test_a_newer_schema_is_refused_with_the_cure(tmp_path: Path, catalog: Catalog) -> None:
@@ -241,7 +277,7 @@ def test_a_newer_schema_is_refused_with_the_cure(tmp_path: Path, catalog: Catalo
     with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
         connection.execute("UPDATE schema_version SET version = 99")
         connection.commit()
-    with pytest.raises(Unsupported, match="has schema 99 and this Layerwise reads 1; install a newer Layerwise"):
+    with pytest.raises(Unsupported, match="has schema 99 and this Layerwise reads up to 2; install a newer Layerwise"):
         catalog.names("model")
 
 
@@ -249,7 +285,7 @@ def test_a_newer_schema_is_refused_with_the_cure(tmp_path: Path, catalog: Catalo
 def test_a_catalog_that_is_no_database_is_damaged(tmp_path: Path, length: int) -> None:
     (tmp_path / "catalog.sqlite").write_bytes(b"not a database " * length)
     with pytest.raises(Damaged, match="put it back from a copy"):
-        Catalog(tmp_path / "catalog.sqlite").names("model")
+        Catalog(Ledger(tmp_path / "catalog.sqlite")).names("model")
 
 
 def test_a_malformed_page_is_damaged(tmp_path: Path, catalog: Catalog) -> None:
@@ -266,7 +302,7 @@ def test_a_malformed_page_is_damaged(tmp_path: Path, catalog: Catalog) -> None:
 def test_sqlite_is_set_up_for_keeping(catalog: Catalog) -> None:
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
     wanted |= {"trusted_schema": 0, "cell_size_check": 1}
-    with catalog._database.reading() as connection:
+    with catalog._ledger._database.reading() as connection:
         found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in wanted}
     assert found == wanted
 
@@ -275,7 +311,7 @@ def test_a_reader_sees_one_moment(catalog: Catalog) -> None:
     """Readers never see half a version: what is published meanwhile is not there until they look again."""
     publish(catalog, 1)
     count = sa.text("SELECT count(*) FROM entry")
-    with catalog._database.reading() as connection:
+    with catalog._ledger._database.reading() as connection:
         assert connection.scalar(count) == 1
         thread = threading.Thread(target=lambda: catalog.publish(entry(2, parent=1), expected=1))
         thread.start()
@@ -293,7 +329,7 @@ def test_a_writer_waits_for_the_writer_before(catalog: Catalog) -> None:
         done.set()
 
     thread = threading.Thread(target=work)
-    with catalog._database.writing():
+    with catalog._ledger._database.writing():
         thread.start()
         assert not done.wait(0.2)
     thread.join()
@@ -303,11 +339,11 @@ def test_a_writer_waits_for_the_writer_before(catalog: Catalog) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_child_does_not_use_its_parents_connections(catalog: Catalog) -> None:
     publish(catalog, 1)
-    engine = catalog._database._engine
+    engine = catalog._ledger._database._engine
     child = os.fork()
     if child == 0:
         found = catalog.find("model", "digits").number
-        os._exit(0 if found == 1 and catalog._database._engine is not engine else 1)
+        os._exit(0 if found == 1 and catalog._ledger._database._engine is not engine else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert catalog.find("model", "digits").number == 1
 
@@ -342,7 +378,7 @@ def test_a_closed_catalog_opens_again(catalog: Catalog) -> None:
 
 
 def test_a_catalog_is_not_made_before_it_is_used(tmp_path: Path) -> None:
-    lazy = Catalog(tmp_path / "later.sqlite")
+    lazy = Catalog(Ledger(tmp_path / "later.sqlite"))
     assert not (tmp_path / "later.sqlite").exists()
     assert lazy.names("model") == []
     lazy.close()

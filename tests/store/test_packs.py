@@ -43,7 +43,7 @@ def test_safe_open_gives_the_same_bytes(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(build([b"hello", b"", bytes(1000)]))
     with safetensors.safe_open(path, "np") as pack:
-        assert pack.metadata() == {"format": "layerwise.pack.v1"}
+        assert pack.metadata() == {"format": "layerwise.pack.v2"}
         assert pack.get_tensor(digest_bytes([b"hello"])).tobytes() == b"hello"
         assert pack.get_tensor(digest_bytes([b""])).tobytes() == b""
 
@@ -68,10 +68,10 @@ def test_the_largest_pack_can_be_read() -> None:
 def test_what_is_no_pack_is_refused() -> None:
     one = RawTensor("U8", (1,), b"x")
     name = "a" * 64
-    mark = {"format": "layerwise.pack.v1"}
+    mark = {"format": "layerwise.pack.v2"}
     for tensors, metadata, words in (
         ({name: one}, {}, "says its format is 'nothing'"),
-        ({name: one}, {"format": "layerwise.pack.v2"}, "layerwise.pack.v2"),
+        ({name: one}, {"format": "layerwise.pack.v3"}, "layerwise.pack.v3"),
         ({"weight": one}, mark, "is not a digest"),
         ({name: RawTensor("F32", (1,), bytes(4))}, mark, "objects are U8"),
         ({name: RawTensor("U8", (1, 1), b"x")}, mark, "objects are U8"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from layerwise.errors import Conflict, Invalid, InvalidName, NotFound
-from layerwise.store.catalog import Catalog, RunRow
+from layerwise.store.catalog import Catalog, Ledger, RunRow
 
 RUN = RunRow(
     id="r1",
@@ -26,75 +26,75 @@ RUN = RunRow(
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    catalog = Catalog(tmp_path / "catalog.sqlite")
+    catalog = Catalog(Ledger(tmp_path / "catalog.sqlite"))
     yield catalog
     catalog.close()
 
 
 def test_a_run_comes_back_with_its_settings(catalog: Catalog) -> None:
-    catalog.start_run(RUN)
-    assert catalog.runs() == catalog.runs("digits") == [RUN]
-    assert catalog.runs("other") == []
+    catalog.runs.start(RUN)
+    assert catalog.runs.newest() == catalog.runs.newest("digits") == [RUN]
+    assert catalog.runs.newest("other") == []
 
 
 def test_a_finished_run_says_how_and_when(catalog: Catalog) -> None:
-    catalog.start_run(RUN)
-    catalog.finish_run("r1", "done", 3)
-    found = catalog.runs()[0]
+    catalog.runs.start(RUN)
+    catalog.runs.finish("r1", "done", 3)
+    found = catalog.runs.newest()[0]
     assert (found.status, found.version) == ("done", 3)
     assert found.finished is not None
 
 
 def test_the_newest_runs_come_first(catalog: Catalog) -> None:
     for day in range(1, 10):
-        catalog.start_run(replace(RUN, id=f"r{day}", created=f"2026-01-0{day}T00:00:00+00:00"))
-    assert [run.id for run in catalog.runs(limit=3)] == ["r9", "r8", "r7"]
+        catalog.runs.start(replace(RUN, id=f"r{day}", created=f"2026-01-0{day}T00:00:00+00:00"))
+    assert [run.id for run in catalog.runs.newest(limit=3)] == ["r9", "r8", "r7"]
 
 
 def test_an_id_is_used_once(catalog: Catalog) -> None:
-    catalog.start_run(RUN)
+    catalog.runs.start(RUN)
     with pytest.raises(Conflict, match="there is a run 'r1' already"):
-        catalog.start_run(RUN)
+        catalog.runs.start(RUN)
 
 
 def test_metrics_come_back_by_step_and_key(catalog: Catalog) -> None:
-    catalog.start_run(RUN)
-    catalog.log("r1", 2, {"loss": 0.25})
-    catalog.log("r1", 1, {"loss": 0.5, "accuracy": 0.1})
-    assert catalog.metrics("r1") == [(1, "accuracy", 0.1), (1, "loss", 0.5), (2, "loss", 0.25)]
+    catalog.runs.start(RUN)
+    catalog.runs.log("r1", {2: {"loss": 0.25}})
+    catalog.runs.log("r1", {1: {"loss": 0.5, "accuracy": 0.1}})
+    assert catalog.runs.metrics("r1") == [(1, "accuracy", 0.1), (1, "loss", 0.5), (2, "loss", 0.25)]
 
 
 def test_a_step_logged_again_is_replaced(catalog: Catalog) -> None:
     """A run that goes on from a checkpoint repeats some steps."""
-    catalog.start_run(RUN)
-    catalog.log("r1", 1, {"loss": 0.5, "accuracy": 0.1})
-    catalog.log("r1", 1, {"loss": 0.4})
-    catalog.log("r1", 1, {})
-    assert catalog.metrics("r1") == [(1, "accuracy", 0.1), (1, "loss", 0.4)]
+    catalog.runs.start(RUN)
+    catalog.runs.log("r1", {1: {"loss": 0.5, "accuracy": 0.1}})
+    catalog.runs.log("r1", {1: {"loss": 0.4}})
+    catalog.runs.log("r1", {1: {}})
+    assert catalog.runs.metrics("r1") == [(1, "accuracy", 0.1), (1, "loss", 0.4)]
 
 
 def test_a_loss_that_is_not_finite_is_kept(catalog: Catalog) -> None:
-    catalog.start_run(RUN)
-    catalog.log("r1", 1, {"a": math.inf, "b": -math.inf, "c": math.nan})
-    values = [value for _, _, value in catalog.metrics("r1")]
+    catalog.runs.start(RUN)
+    catalog.runs.log("r1", {1: {"a": math.inf, "b": -math.inf, "c": math.nan}})
+    values = [value for _, _, value in catalog.runs.metrics("r1")]
     assert values[:2] == [math.inf, -math.inf]
     assert math.isnan(values[2])
 
 
 def test_many_metrics_of_one_step_are_kept(catalog: Catalog) -> None:
-    catalog.start_run(RUN)
+    catalog.runs.start(RUN)
     many = {f"layer{n}/norm": float(n) for n in range(1500)}
-    catalog.log("r1", 0, many)
-    catalog.log("r1", 0, many)
-    assert {key: value for _, key, value in catalog.metrics("r1")} == many
+    catalog.runs.log("r1", {0: many})
+    catalog.runs.log("r1", {0: many})
+    assert {key: value for _, key, value in catalog.runs.metrics("r1")} == many
 
 
 def test_a_run_that_is_not_there_is_named_with_the_nearest(catalog: Catalog) -> None:
-    catalog.start_run(replace(RUN, id="digits-17"))
+    catalog.runs.start(replace(RUN, id="digits-17"))
     for ask in (
-        lambda: catalog.metrics("digits-71"),
-        lambda: catalog.log("digits-71", 1, {"loss": 1.0}),
-        lambda: catalog.finish_run("digits-71", "done", None),
+        lambda: catalog.runs.metrics("digits-71"),
+        lambda: catalog.runs.log("digits-71", {1: {"loss": 1.0}}),
+        lambda: catalog.runs.finish("digits-71", "done", None),
     ):
         with pytest.raises(NotFound, match=r"no run 'digits-71'\. Did you mean 'digits-17'\?"):
             ask()
@@ -103,9 +103,9 @@ def test_a_run_that_is_not_there_is_named_with_the_nearest(catalog: Catalog) -> 
 @pytest.mark.parametrize("bad", ["../x", "/etc/passwd", "a/b", "a\0b", "x" * 10_000, "", "A", "a.b"])
 def test_an_id_like_a_path_is_refused(catalog: Catalog, bad: str) -> None:
     with pytest.raises(InvalidName):
-        catalog.start_run(replace(RUN, id=bad))
+        catalog.runs.start(replace(RUN, id=bad))
     with pytest.raises(NotFound):
-        catalog.metrics(bad)
+        catalog.runs.metrics(bad)
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_an_id_like_a_path_is_refused(catalog: Catalog, bad: str) -> None:
 )
 def test_a_run_must_be_what_it_says(catalog: Catalog, wrong: RunRow) -> None:
     with pytest.raises(Invalid):
-        catalog.start_run(wrong)
-    assert catalog.runs() == []
+        catalog.runs.start(wrong)
+    assert catalog.runs.newest() == []
 
 
 def test_a_metric_needs_a_key_and_a_step(catalog: Catalog) -> None:
-    catalog.start_run(RUN)
+    catalog.runs.start(RUN)
     for step, key in ((-1, "loss"), (2**63, "loss"), (1, ""), (1, "x" * 501)):
         with pytest.raises(InvalidName):
-            catalog.log("r1", step, {key: 1.0})
+            catalog.runs.log("r1", {step: {key: 1.0}})
     with pytest.raises(InvalidName, match=r"is not how a run ends\. Did you mean 'done'\?"):
-        catalog.finish_run("r1", "dome", None)
+        catalog.runs.finish("r1", "dome", None)

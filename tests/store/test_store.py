@@ -16,10 +16,10 @@ def test_a_repository_is_what_the_page_says(tmp_path: Path) -> None:
     with Store.open(tmp_path / "r") as store:
         config = json.loads((store.path / "config.json").read_bytes())
         assert set(config) == {"created", "format", "id"}
-        assert (config["format"], config["id"]) == (1, store.id)
+        assert (config["format"], config["id"]) == (2, store.id)
         assert store.catalog.names("model") == []
     assert {path.name for path in (tmp_path / "r").iterdir()} == {
-        *("config.json", "catalog.sqlite", "catalog.lock", "tmp.lock", "packs", "tmp", "runs"),
+        *("config.json", "catalog.sqlite", "catalog.lock", "tmp.lock", "packs", "tmp", "runs", "trash", "damaged"),
     }
 
 
@@ -71,9 +71,9 @@ def test_a_newer_format_is_refused_before_anything_else_is_opened(tmp_path: Path
     with Store.open(tmp_path / "r") as store:
         store.catalog.names("model")
     config = tmp_path / "r" / "config.json"
-    config.write_text('{"format": 2, "anything": []}')
+    config.write_text('{"format": 3, "anything": []}')
     (tmp_path / "r" / "catalog.sqlite").write_bytes(b"of a kind not known yet")
-    with pytest.raises(Unsupported, match="of format 2 and this Layerwise reads up to 1; install a newer"):
+    with pytest.raises(Unsupported, match="of format 3 and this Layerwise reads up to 2; install a newer"):
         Store.open(tmp_path / "r")
 
 

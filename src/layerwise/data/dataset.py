@@ -22,7 +22,6 @@ from layerwise.data.cutting import cut
 from layerwise.data.diff import compare
 from layerwise.data.ids import ContentIds, KeyIds, Scratch
 from layerwise.data.manifest import Block, Manifest, content_of
-from layerwise.data.packing import Packing
 from layerwise.data.reading import Dataset, open_dataset
 from layerwise.data.row import Row
 from layerwise.data.sources import Kept, as_table, open_source
@@ -31,12 +30,16 @@ from layerwise.store.catalog import Entry
 from layerwise.store.rows import check_text
 from layerwise.store.store import Store
 from layerwise.store.tables import encode_block
+from layerwise.store.writer import PackWriter
 from layerwise.words import Digest, parse_name
 
 __all__ = ["Added", "Dataset", "Row", "add", "as_table", "open_dataset"]
 
 BRANCH = "main"
 """Datasets have one line of versions."""
+
+WAITING_BYTES = 16 << 20
+"""A pack is written when this much waits: a writer holds its pack in memory, and little is promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def add(store: Store, name: str, source: Any, *, key: str | None = None, actor: 
     head = store.catalog.head("dataset", checked, BRANCH)
     parent = None if head is None else open_dataset(store, checked, str(head.number))
     kept = Kept(open_source(source))
-    with Packing(store) as writer:
+    with store.objects.writing(WAITING_BYTES) as writer:
         written = _write(writer, kept, key, store.disk.scratch)
         if parent is not None and parent.manifest.content == content_of(key, written.schema, written.blocks):
             return Added(parent, created=False, notes=kept.notes)
@@ -118,11 +121,11 @@ def add(store: Store, name: str, source: Any, *, key: str | None = None, actor: 
             message=message,
         )
         digest = writer.put([manifest.to_bytes()])
-    _publish(store, manifest, digest)
+        _publish(writer, manifest, digest)
     return _added(parent, Dataset(store, manifest, digest), written, kept.notes)
 
 
-def _write(writer: Packing, kept: Kept, key: str | None, scratch: Scratch) -> _Written:
+def _write(writer: PackWriter, kept: Kept, key: str | None, scratch: Scratch) -> _Written:
     ids = ContentIds(scratch) if key is None else KeyIds(key, kept.schema, scratch)
     gathered = {field.name: Gathering(field.type) for field in kept.schema}
     blocks = tuple(
@@ -140,7 +143,7 @@ def _watched(pieces: Iterable[pa.RecordBatch], gathered: dict[str, Gathering]) -
         yield piece
 
 
-def _publish(store: Store, manifest: Manifest, digest: Digest) -> None:
+def _publish(writer: PackWriter, manifest: Manifest, digest: Digest) -> None:
     entry = Entry(
         sort="dataset",
         name=manifest.dataset,
@@ -152,7 +155,7 @@ def _publish(store: Store, manifest: Manifest, digest: Digest) -> None:
         actor=manifest.actor,
         message=manifest.message,
     )
-    store.catalog.publish(entry, expected=manifest.parent)
+    writer.publish(entry, expected=manifest.parent, names=set(manifest.references().values()))
 
 
 def _added(parent: Dataset | None, dataset: Dataset, written: _Written, notes: tuple[str, ...]) -> Added:

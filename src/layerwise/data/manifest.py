@@ -55,6 +55,11 @@ class Manifest:
         """The digest of key, schema and blocks."""
         return content_of(self.key, self.schema, self.blocks)
 
+    def references(self) -> dict[str, Digest]:
+        """Return the objects that the manifest names, by what a message calls them."""
+        name = f"{self.dataset}@{self.number}"
+        return {f"block {at} of {name}": block.object for at, block in enumerate(self.blocks, start=1)}
+
     def to_bytes(self) -> bytes:
         """Return the manifest as canonical JSON."""
         return encode(

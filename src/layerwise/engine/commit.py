@@ -39,8 +39,8 @@ def commit(
         )  # fmt: skip
 
     extras = {"environment": encode(environment.to_json())}
-    entry = door.commit(manifest, _layers(prepared), extras)
-    door.finish_run(run, "stopped" if outcome.how == "stopped" else "done", entry.number)
+    status = "stopped" if outcome.how == "stopped" else "done"
+    entry = door.commit(manifest, _layers(prepared), extras, status)
     outcome.checkpoints.clear()
     return Version(door, entry, door.manifest(entry), _instances(prepared.model))
 

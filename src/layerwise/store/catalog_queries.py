@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import EllipsisType
 from typing import Any
 
 import sqlalchemy as sa
 
-from layerwise.errors import Conflict, InvalidName, NotFound, nearest
-from layerwise.store import catalog_sql as sql
-from layerwise.store.rows import Entry
+from layerwise.errors import Conflict, InvalidName, Moved, NotFound, nearest
+from layerwise.store import catalog_tables as sql
+from layerwise.store.rows import Entry, Location
 from layerwise.words import Digest, shorten
 
 MIN_PREFIX = 6
@@ -36,8 +36,10 @@ def of(table: sa.Table, key: Key, **columns: Any) -> list[sa.ColumnElement[bool]
 
 
 def select(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Entry]:
-    """Return the entries that meet every condition, by number."""
-    rows = connection.execute(sa.select(sql.entry).where(*where).order_by(sql.entry.c.number)).mappings()
+    """Return the entries that meet every condition, by sort, name and number."""
+    columns = sql.entry.c
+    query = sa.select(sql.entry).where(*where).order_by(columns.sort, columns.name, columns.number)
+    rows = connection.execute(query).mappings()
     return [Entry(**row) for row in rows]
 
 
@@ -72,12 +74,26 @@ def head(connection: sa.Connection, key: Key, branch: str) -> Entry | None:
     return None if number is None else entry_at(connection, key, number)
 
 
-def location(connection: sa.Connection, digest: Digest) -> tuple[Digest, int, int] | None:
-    """Return where an object lies (pack, position, length), or None."""
-    columns = sql.object_.c
-    query = sa.select(columns.pack, columns.position, columns.length).where(columns.digest == digest)
-    row = connection.execute(query.order_by(columns.pack).limit(1)).first()
-    return None if row is None else (Digest(row.pack), row.position, row.length)
+def location(connection: sa.Connection, digest: Digest) -> Location | None:
+    """Return where an object lies, or None; best where it is live and as it is, never where it is damaged."""
+    return locations(connection, [digest], (sql.LIVE, sql.TRASH)).get(digest)
+
+
+def locations(
+    connection: sa.Connection, digests: Collection[Digest], states: Sequence[str] = (sql.LIVE,)
+) -> dict[Digest, Location]:
+    """Return where those of ``digests`` lie that are in packs of such states."""
+    columns = (sql.object_, sql.pack.c.state)
+    query = sa.select(*columns).join(sql.pack, sql.pack.c.digest == sql.object_.c.pack)
+    found: dict[Digest, tuple[tuple[int, bool, str], Location]] = {}
+    for some in batches(list(digests)):
+        where = (sql.object_.c.digest.in_(some), sql.pack.c.state.in_(states))
+        for row in connection.execute(query.where(*where)):
+            rank = (states.index(row.state), row.coding is not None, row.pack)
+            if row.digest not in found or rank < found[row.digest][0]:
+                stored = row.length if row.stored is None else row.stored
+                found[row.digest] = rank, Location(Digest(row.pack), row.position, row.length, stored, row.coding)
+    return {digest: place for digest, (_, place) in found.items()}
 
 
 def resolve(connection: sa.Connection, key: Key, reference: str | None, branch: str) -> Entry | None:
@@ -124,7 +140,7 @@ def check_head(connection: sa.Connection, entry: Entry, expected: int | None) ->
     where = of(sql.branch, (entry.sort, entry.name), branch=entry.branch)
     found = connection.scalar(sa.select(sql.branch.c.head).where(*where).with_for_update())
     if found != expected:
-        raise Conflict(
+        raise Moved(
             f"{entry.name}, branch {entry.branch}, is at {_version(found)} and you started from "
             f"{_version(expected)}: somebody else published first. Look at what is new, "
             "then publish on top of it"
@@ -143,11 +159,11 @@ def move_head(connection: sa.Connection, entry: Entry, expected: int | None) -> 
         return
     where = of(sql.branch, (entry.sort, entry.name), branch=entry.branch, head=expected)
     if connection.execute(sql.branch.update().where(*where).values(head=entry.number)).rowcount != 1:
-        raise Conflict(f"{entry.name}, branch {entry.branch}, moved from {_version(expected)} meanwhile; look again")
+        raise Moved(f"{entry.name}, branch {entry.branch}, moved from {_version(expected)} meanwhile; look again")
 
 
-def check_alias(connection: sa.Connection, key: Key, alias: str, expected: int | EllipsisType | None) -> None:
-    """Raise Conflict unless the alias means ``expected``."""
+def check_alias(connection: sa.Connection, key: Key, alias: str, expected: int | EllipsisType | None = ...) -> None:
+    """Raise Conflict unless the alias means ``expected``, if that is said."""
     found = aliases(connection, key).get(alias)
     if expected is not ... and found != expected:
         raise Conflict(f"{key[1]}@{alias} means {_version(found)}, you expected {_version(expected)}; look again")
@@ -166,9 +182,16 @@ def is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER
 
 
-def to_sql(value: float) -> float | None:
-    """Return a metric as SQL holds it: NaN is NULL."""
-    return None if math.isnan(value) else float(value)
+def to_json(value: float) -> float | str | None:
+    """Return a metric as JSON, which has no infinity: NaN is null, as in SQL."""
+    if math.isnan(value):
+        return None
+    return float(value) if math.isfinite(value) else str(value)
+
+
+def from_json(value: float | str | None) -> float | None:
+    """Return a metric as SQL holds it."""
+    return None if value is None else float(value)
 
 
 def batches(values: Sequence[Any]) -> list[Sequence[Any]]:

@@ -1,4 +1,4 @@
-"""Every effect on files, in one place: seven primitives, and what is made of them.
+"""Every effect on files, in one place: eight primitives, and what is made of them.
 
 A `Disk` is one folder. Names are relative, made by Layerwise, and held to a strict pattern: nothing that a
 user wrote becomes a path. A subclass that overrides the primitives sees every effect, so that tests can make
@@ -23,8 +23,10 @@ import re
 import secrets
 import stat
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from layerwise.errors import Conflict, InvalidFile, InvalidName
@@ -32,6 +34,9 @@ from layerwise.words import shorten
 
 Buffer = bytes | bytearray | memoryview
 """What can be written: any run of bytes."""
+
+MAPPED_FILES = 256
+"""Most files kept mapped: each takes a file descriptor while a view of it lives."""
 
 LOCK_SECONDS = 60.0
 """How long a lock is waited for before the wait is given up."""
@@ -44,13 +49,15 @@ _TEMPORARY = "tmp"
 class Disk:
     """The files of one folder, reached by names that Layerwise made.
 
-    The primitives are `read`, `write`, `rename`, `unlink`, `list`, `sync_folder` and `make_folder`; `publish`
-    and `sweep` are made of them.
+    The primitives are `read`, `write`, `append`, `rename`, `unlink`, `list`, `sync_folder` and `make_folder`;
+    `publish`, `move` and `sweep` are made of them.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(os.path.abspath(path))
         self._synced: set[str] = set()
+        self._mapping = threading.Lock()
+        self._mapped: OrderedDict[str, memoryview] = OrderedDict()
 
     def at(self, name: str) -> Path:
         """Return the path behind ``name``, or raise InvalidName for one that Layerwise would not make."""
@@ -81,6 +88,14 @@ class Disk:
             OSError: from the operating system; after a failed fsync the file is given up, not tried again.
         """
         _write_new(self.at(name), chunks)
+
+    def append(self, name: str, data: Buffer) -> None:
+        """Put bytes at the end of a file, which is made where it is not there; no fsync, so power loss may undo it."""
+        descriptor = os.open(self.at(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY | _CLOSE_ON_EXEC, 0o666)
+        try:
+            _write_all(descriptor, memoryview(data).cast("B"))
+        finally:
+            os.close(descriptor)
 
     def rename(self, source: str, target: str) -> None:
         """Rename a file over ``target``, in one step."""
@@ -128,6 +143,48 @@ class Disk:
                 raise
         # Also where the name was there before: whoever renamed it may have died before this line.
         self.sync_folder(folder)
+
+    def move(self, source: str, target: str) -> None:
+        """Move a file so that it is there under one name or the other, or both, whatever happens.
+
+        Raises:
+            FileNotFoundError: there is no ``source``.
+        """
+        folder = target.rpartition("/")[0] or None
+        self._reach(folder)
+        self.rename(source, target)
+        self.forget(source)
+        self.forget(target)
+        # The new name first: between the two, power loss may leave both.
+        self.sync_folder(folder)
+        self.sync_folder(source.rpartition("/")[0] or None)
+
+    def read_range(self, name: str, begin: int, end: int) -> memoryview:
+        """Return bytes ``begin`` to ``end`` of a file that never changes, a view of the file mapped once."""
+        with self._mapping:
+            data = self._mapped.get(name)
+            if data is None:
+                data = self._mapped[name] = self.read(name)
+            self._mapped.move_to_end(name)
+            if len(self._mapped) > MAPPED_FILES:
+                self._mapped.popitem(last=False)
+            return data[begin:end]
+
+    def forget(self, name: str | None = None) -> None:
+        """Map a file anew the next time, or every file; views that were handed out stay good."""
+        with self._mapping:
+            if name is None:
+                self._mapped.clear()
+            else:
+                self._mapped.pop(name, None)
+
+    def exists(self, name: str) -> bool:
+        """Tell whether there is a file or a folder of that name."""
+        return self.at(name).exists()
+
+    def trust(self, folders: Iterable[str]) -> None:
+        """Take it that these folders are there and durable: whoever says so has fsync'ed their parents."""
+        self._synced.update(folders)
 
     def _reach(self, folder: str | None) -> None:
         # Once a process, also for a folder that another process made: it may have died before its fsync.

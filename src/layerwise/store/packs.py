@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from layerwise import canonical
 from layerwise.errors import InvalidFile, InvalidName
 from layerwise.store.tensors import ALIGNMENT, HARD_MAX_HEADER, MAX_TENSORS, encode_header, read_header
 from layerwise.words import Digest, parse_digest, shorten
 
-FORMAT = "layerwise.pack.v1"
-"""What a pack's metadata says it is."""
+FORMAT = "layerwise.pack.v2"
+"""What a pack's metadata says it is. Its name is the digest of its header, which has the digest of every object."""
+
+FORMAT_1 = "layerwise.pack.v1"
+"""As repositories of format 1 have them: the name is the digest of the whole file."""
 
 MAX_OBJECTS = MAX_TENSORS // 2
 """Most objects in a pack: each may need padding, and a file holds 10,000 tensors."""
@@ -40,6 +44,11 @@ class Layout:
     header: bytes
     places: tuple[Place, ...]
 
+    @property
+    def name(self) -> Digest:
+        """What the pack is called: the digest of its header, which stands for every byte of the pack."""
+        return canonical.digest_bytes([memoryview(self.header)])
+
     def chunks(self, contents: Sequence[Sequence[memoryview]]) -> list[bytes | memoryview]:
         """Return the bytes of the pack: header, then each object's chunks with the zeros before it."""
         pieces: list[bytes | memoryview] = [self.header]
@@ -50,9 +59,23 @@ class Layout:
         return pieces
 
 
+FOLDERS = ("packs", *(f"packs/{number:02x}" for number in range(256)))
+"""The folders of packs, made with the repository: a commit finds its own there."""
+
+
 def pack_name(pack: Digest) -> str:
     """Return the name of a pack's file in a repository."""
     return f"packs/{parse_digest(pack)[:2]}/{pack}.pack"
+
+
+def trash_name(pack: Digest) -> str:
+    """Return the name of a pack's file while it waits to be removed."""
+    return f"trash/{parse_digest(pack)}.pack"
+
+
+def damaged_name(pack: Digest) -> str:
+    """Return the name of a pack's file that was set aside because its bytes have changed."""
+    return f"damaged/{parse_digest(pack)}.pack"
 
 
 def lay_out(objects: Sequence[tuple[Digest, int]]) -> Layout:
@@ -82,7 +105,7 @@ def read_pack(data: memoryview, what: str) -> list[Place]:
         InvalidFile: ``what`` is not a safetensors file, or not a pack.
     """
     header = read_header(data, what, header_limit=HARD_MAX_HEADER)
-    if header.metadata.get(_FORMAT_KEY) != FORMAT:
+    if header.metadata.get(_FORMAT_KEY) not in (FORMAT, FORMAT_1):
         found = shorten(header.metadata.get(_FORMAT_KEY, "nothing"))
         raise InvalidFile(f"{what} says its format is {found}; a pack says {FORMAT!r}")
     places = []
@@ -102,3 +125,18 @@ def read_pack(data: memoryview, what: str) -> list[Place]:
         except InvalidName as error:
             raise InvalidFile(f"{what}: {error}") from None
     return places
+
+
+def name_of(data: memoryview, what: str) -> Digest:
+    """Return the name that a pack's own bytes give it; objects are not looked at, everything else is.
+
+    Raises:
+        InvalidFile: ``what`` is not a pack, or its padding is not zeros.
+    """
+    header = read_header(data, what, header_limit=HARD_MAX_HEADER)
+    if header.metadata.get(_FORMAT_KEY) == FORMAT_1:
+        return canonical.digest_bytes([data])
+    for name, span in header.spans.items():
+        if name.startswith(_PADDING) and any(data[span.begin : span.end]):
+            raise InvalidFile(f"{what} has padding that is not zeros at byte {span.begin}")
+    return canonical.digest_bytes([data[: 8 + int.from_bytes(data[:8], "little")]])

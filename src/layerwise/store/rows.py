@@ -54,6 +54,20 @@ class RunRow:
     config: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where an object lies: ``stored`` bytes from ``position`` of a pack's file.
+
+    ``length`` is that of the object itself. ``coding`` says how it is coded there; None: it lies as it is.
+    """
+
+    pack: Digest
+    position: int
+    length: int
+    stored: int
+    coding: str | None = None
+
+
 def check_sort(sort: object) -> str:
     """Return ``sort`` if it is one, or raise InvalidName."""
     if sort not in SORTS:

@@ -22,19 +22,25 @@ from typing import Any
 
 from layerwise import canonical
 from layerwise.errors import InvalidFile, NotFound, Unsupported
-from layerwise.store.catalog import Catalog
+from layerwise.store.catalog import Catalog, Ledger
 from layerwise.store.disk import Disk
+from layerwise.store.names_log import NamesLog
 from layerwise.store.objects import Objects
+from layerwise.store.packs import FOLDERS
 from layerwise.words import shorten
 
-FORMAT = 1
+FORMAT = 2
 """The format that this Layerwise writes, and the newest that it reads; docs/format.md says what it is."""
+
+CATALOG = "catalog.sqlite"
+"""The file of the catalog."""
 
 CONFIG = "config.json"
 """The file that makes a folder a repository."""
 
 _MAX_CONFIG = 1_000_000
-_OURS = {"packs", "tmp", "runs", "tmp.lock", "catalog.lock"}
+_FOLDERS = ("tmp", "runs", "trash", "damaged", *FOLDERS)
+_OURS = {"packs", "tmp", "runs", "trash", "damaged", "tmp.lock", "catalog.lock"}
 
 
 @dataclass(frozen=True)
@@ -66,16 +72,21 @@ class Store:
             if not create:
                 raise NotFound(f"there is no repository at {disk.path}; `layerwise data add NAME SOURCE` makes one")
             _create(disk)
-        identity = _read_config(disk)
-        # A repository that can only be read has nothing to sweep.
+        config = _read_config(disk)
+        # A repository that can only be read has nothing to sweep, and stays of the format that it has.
         with contextlib.suppress(OSError):
             disk.sweep()
-        catalog = Catalog(disk.path / "catalog.sqlite", partial(disk.lock, "catalog.lock"))
-        return cls(disk.path, disk, Objects(disk, lambda: catalog), catalog, identity)
+            config = _migrate(disk, config)
+        if config["format"] == FORMAT:
+            disk.trust(_FOLDERS)
+        ledger = Ledger(disk.path / CATALOG, partial(disk.lock, "catalog.lock"), NamesLog(disk))
+        catalog = Catalog(ledger)
+        return cls(disk.path, disk, Objects(disk, catalog), catalog, str(config["id"]))
 
     def close(self) -> None:
         """Close the catalog and forget mapped packs; views that were handed out stay good."""
         self.objects.close()
+        self.disk.forget()
         self.catalog.close()
 
     def __enter__(self) -> Store:
@@ -101,14 +112,30 @@ def _create(disk: Disk) -> None:
     with disk.lock("catalog.lock"):
         if (disk.path / CONFIG).exists():
             return
-        for folder in ("packs", "tmp", "runs"):
-            disk.make_folder(folder)
+        _make_folders(disk)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         config = {"created": created, "format": FORMAT, "id": secrets.token_hex(16)}
         disk.publish(CONFIG, [canonical.encode(config)])
 
 
-def _read_config(disk: Disk) -> str:
+def _make_folders(disk: Disk) -> None:
+    for folder in _FOLDERS:
+        disk.make_folder(folder)
+    disk.sync_folder("packs")
+    disk.sync_folder()
+
+
+def _migrate(disk: Disk, config: dict[str, Any]) -> dict[str, Any]:
+    if config["format"] == FORMAT:
+        return config
+    # From 1 to 2: every folder is there and durable, so that a commit need not make one.
+    with disk.lock("catalog.lock"):
+        _make_folders(disk)
+        disk.publish(CONFIG, [canonical.encode({**config, "format": FORMAT})])
+    return {**config, "format": FORMAT}
+
+
+def _read_config(disk: Disk) -> dict[str, Any]:
     what = str(disk.path / CONFIG)
     data = disk.read(CONFIG)
     if len(data) > _MAX_CONFIG:
@@ -124,4 +151,4 @@ def _read_config(disk: Disk) -> str:
         )
     if not isinstance(config.get("id"), str):
         raise InvalidFile(f"{what} has no 'id'; put the file back from a copy of the repository")
-    return str(config["id"])
+    return dict(config)

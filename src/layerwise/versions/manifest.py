@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from layerwise.errors import Damaged, InvalidName, Unsupported
-from layerwise.words import Digest, parse_digest, parse_name
+from layerwise.words import Digest, parse_digest, parse_name, shorten
 
 FORMAT = 1
 """The manifest format that this Layerwise writes, and the newest that it reads."""
@@ -62,6 +62,20 @@ class Manifest:
     actor: str = ""
     message: str = ""
 
+    def references(self) -> dict[str, Digest]:
+        """Return the objects that the manifest names, by what a message calls them."""
+        name = f"{self.model}@{self.number}"
+        found = {}
+        for path, layer in self.layers.items():
+            if layer.state is not None:
+                found[f"the state of {name}/{path}"] = layer.state
+            found.update({f"the code {title!r} of {name}/{path}": digest for title, digest in layer.code.items()})
+        if self.environment is not None:
+            found[f"the environment of {name}"] = self.environment
+        if "digest" in self.data:
+            found[f"the data of {name}"] = parse_digest(self.data["digest"])
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as JSON."""
         return {"format": FORMAT, **dataclasses.asdict(self)}
@@ -69,23 +83,103 @@ class Manifest:
     @classmethod
     def from_json(cls, value: Any, what: str) -> Self:
         """Return the manifest that ``value`` is, or raise Damaged or Unsupported naming ``what``."""
-        if not isinstance(value, dict) or not isinstance(value.get("format"), int):
+        if not isinstance(value, dict) or not _is_number(value.get("format"), 1):
             raise Damaged(f"{what} is not a manifest; put it back from a copy of the repository")
         if value["format"] > FORMAT:
             raise Unsupported(f"{what} has format {value['format']}; this Layerwise reads up to {FORMAT}: upgrade it")
         said = {key: inner for key, inner in value.items() if key != "format"}
-        known = {item.name: item for item in dataclasses.fields(cls)}
-        if set(said) != set(known):
-            odd = sorted(set(said) ^ set(known))
-            raise Damaged(f"{what} has other keys than a manifest: {', '.join(odd)[:200]}")
-        try:
-            parse_name(said["model"])
-            said["layers"] = {str(path): _entry(entry) for path, entry in said["layers"].items()}
-        except (InvalidName, TypeError, KeyError, AttributeError) as error:
-            raise Damaged(f"{what} is damaged: {error}") from None
+        if set(said) != set(_FIELDS):
+            odd = sorted(set(said) ^ set(_FIELDS))
+            raise Damaged(f"{what} has other keys than a manifest: {shorten(', '.join(odd), 200)}")
+        for name, good in _FIELDS.items():
+            if not good(said[name]):
+                raise Damaged(f"{what} is damaged: its {name!r} cannot be {shorten(said[name])}")
+        said["layers"] = {path: LayerEntry(**entry) for path, entry in said["layers"].items()}
         return cls(**said)
 
 
-def _entry(value: Mapping[str, Any]) -> LayerEntry:
-    state = None if value["state"] is None else parse_digest(value["state"])
-    return LayerEntry(str(value["kind"]), state, {str(k): parse_digest(v) for k, v in value["code"].items()})
+def _is_number(value: Any, least: int) -> bool:
+    # A bool is an int in Python, and true is no number of a version.
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_number(value, 0)
+
+
+def _is_version(value: Any) -> bool:
+    return _is_number(value, 1)
+
+
+def _is_name(value: Any) -> bool:
+    return _parses(parse_name, value)
+
+
+def _is_digest(value: Any) -> bool:
+    return _parses(parse_digest, value)
+
+
+def _parses(parse: Callable[[object], str], value: Any) -> bool:
+    try:
+        parse(value)
+    except InvalidName:
+        return False
+    return True
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _or_none(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or good(value)
+
+
+def _each(good: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(map(good, value.values()))
+
+
+def _exactly(fields: Mapping[str, Callable[[Any], bool]]) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, dict)
+        and set(value) == set(fields)
+        and all(good(value[name]) for name, good in fields.items())
+    )
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_DATA = _exactly(
+    {
+        "name": _is_name,
+        "number": _is_version,
+        "digest": _is_digest,
+        "columns": _each(_is_text),
+        "split": _is_mapping,
+        "rows": _each(_is_count),
+    }
+)
+_FIELDS: Mapping[str, Callable[[Any], bool]] = {
+    "model": _is_name,
+    "number": _is_version,
+    "graph": _is_mapping,
+    "layers": _each(_exactly({"kind": _is_text, "state": _or_none(_is_digest), "code": _each(_is_digest)})),
+    "parent": _or_none(_is_version),
+    "branch": _is_name,
+    "data": lambda value: value == {} or _DATA(value),
+    "training": _is_mapping,
+    "metrics": _each(_is_score),
+    "run": _is_text,
+    "outcome": _is_text,
+    "epoch": _is_count,
+    "environment": _or_none(_is_digest),
+    "created": _is_text,
+    "actor": _is_text,
+    "message": _is_text,
+}

@@ -1,4 +1,4 @@
-"""The catalog's tables and its way of talking to a database: connections, transactions, errors.
+"""The catalog's way of talking to a database: connections, transactions, errors.
 
 All that is SQLite's own stands in `_connect_sqlite` and `_begin_sqlite`; the rest suits PostgreSQL as well.
 """
@@ -17,91 +17,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from layerwise.errors import Conflict, Damaged, Unsupported
-
-SCHEMA = 1
-"""The schema this Layerwise writes. A database with a larger number is refused."""
+from layerwise.store.catalog_migrations import prepare
 
 BUSY_SECONDS = 30
 """How long SQLite waits for another writer."""
-
-_tables = sa.MetaData()
-_Name = sa.String(100)
-_Hex = sa.String(64)
-
-schema_version = sa.Table("schema_version", _tables, sa.Column("version", sa.Integer, primary_key=True))
-
-pack = sa.Table("pack", _tables, sa.Column("digest", _Hex, primary_key=True))
-
-object_ = sa.Table(
-    "object",
-    _tables,
-    sa.Column("digest", _Hex, primary_key=True),
-    sa.Column("pack", _Hex, sa.ForeignKey("pack.digest"), primary_key=True, index=True),
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("length", sa.BigInteger, nullable=False),
-)
-
-entry = sa.Table(
-    "entry",
-    _tables,
-    sa.Column("sort", _Name, primary_key=True),
-    sa.Column("name", _Name, primary_key=True),
-    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("digest", _Hex, nullable=False),
-    sa.Column("branch", _Name, nullable=False),
-    sa.Column("parent", sa.BigInteger),
-    sa.Column("created", sa.String(40), nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
-)
-
-
-def _to_entry(column: str) -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(["sort", "name", column], ["entry.sort", "entry.name", "entry.number"])
-
-
-branch = sa.Table(
-    "branch",
-    _tables,
-    sa.Column("sort", _Name, primary_key=True),
-    sa.Column("name", _Name, primary_key=True),
-    sa.Column("branch", _Name, primary_key=True),
-    sa.Column("head", sa.BigInteger, nullable=False),
-    _to_entry("head"),
-)
-
-alias = sa.Table(
-    "alias",
-    _tables,
-    sa.Column("sort", _Name, primary_key=True),
-    sa.Column("name", _Name, primary_key=True),
-    sa.Column("alias", _Name, primary_key=True),
-    sa.Column("number", sa.BigInteger, nullable=False),
-    _to_entry("number"),
-)
-
-run = sa.Table(
-    "run",
-    _tables,
-    sa.Column("id", _Name, primary_key=True),
-    sa.Column("model", _Name, nullable=False, index=True),
-    sa.Column("status", sa.String(20), nullable=False),
-    sa.Column("version", sa.BigInteger),
-    sa.Column("created", sa.String(40), nullable=False, index=True),
-    sa.Column("finished", sa.String(40)),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("config", sa.Text, nullable=False),
-)
-
-metric = sa.Table(
-    "metric",
-    _tables,
-    sa.Column("run", _Name, sa.ForeignKey("run.id"), primary_key=True),
-    sa.Column("key", sa.String(500), primary_key=True),
-    sa.Column("step", sa.BigInteger, primary_key=True, autoincrement=False),
-    # NULL is NaN: SQLite has no NaN, and a loss that became NaN must be seen.
-    sa.Column("value", sa.Float(53)),
-)
 
 Lock = Callable[[], AbstractContextManager[None]]
 
@@ -130,15 +49,24 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """Give a connection in a transaction that no other writer overlaps; the block's end commits it."""
+    def writing(
+        self, *, durable: bool = True, then: Callable[[sa.Connection], None] | None = None
+    ) -> Iterator[sa.Connection]:
+        """Give a connection in a transaction that no other writer overlaps; the block's end commits it.
+
+        Args:
+            durable: whether the commit waits until the transaction survives a loss of power. One that need not
+                is made durable by the next that must.
+            then: called after the commit, with a connection to read from, while other writers still wait.
+        """
         engine = self._opened()
-        with (
-            self._lock(),
-            _translated(self.url),
-            engine.execution_options(layerwise_write=True).begin() as connection,
-        ):
-            yield connection
+        options = {"layerwise_write": "FULL" if durable else "NORMAL"}
+        with self._lock(), _translated(self.url):
+            with engine.execution_options(**options).begin() as connection:
+                yield connection
+            if then is not None:
+                with engine.connect() as connection:
+                    then(connection)
 
     def close(self) -> None:
         """Close every connection."""
@@ -166,8 +94,8 @@ def _open(url: sa.URL, lock: Lock) -> sa.Engine:
         sa.event.listen(engine, "connect", _connect_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
     try:
-        with lock(), _translated(url), engine.execution_options(layerwise_write=True).begin() as connection:
-            _prepare(connection, str(url.database))
+        with lock(), _translated(url), engine.execution_options(layerwise_write="FULL").begin() as connection:
+            prepare(connection, str(url.database))
     except BaseException:
         engine.dispose()
         raise
@@ -181,17 +109,6 @@ def _close(engine: sa.Engine, lock: Lock, process: int) -> None:
             engine.dispose()
             return
         engine.dispose()
-
-
-def _prepare(connection: sa.Connection, where: str) -> None:
-    if not sa.inspect(connection).has_table(schema_version.name):
-        _tables.create_all(connection)
-        connection.execute(schema_version.insert().values(version=SCHEMA))
-    found = connection.scalar(sa.select(sa.func.max(schema_version.c.version)))
-    if found != SCHEMA:
-        raise Unsupported(
-            f"the catalog {where} has schema {found} and this Layerwise reads {SCHEMA}; install a newer Layerwise"
-        )
 
 
 def _connect_sqlite(connection: Any, _record: object) -> None:
@@ -210,8 +127,13 @@ def _connect_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    write = connection.get_execution_options().get("layerwise_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    write = connection.get_execution_options().get("layerwise_write")
+    if write is None:
+        connection.exec_driver_sql("BEGIN")
+        return
+    # Not to be set inside a transaction, and a pooled connection may have been used for another sort.
+    connection.exec_driver_sql(f"PRAGMA synchronous={write}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextlib.contextmanager

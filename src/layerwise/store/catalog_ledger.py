@@ -1,0 +1,151 @@
+"""How the catalog changes: every change is a value, applied in one order.
+
+On a folder SQL's transactions are the order, and changes of names are mirrored in `NamesLog`. Where many machines share
+an object store, the order is a numbered log of the changes, and the SQL database is this machine's copy of what they
+come to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from layerwise import canonical
+from layerwise.errors import Conflict
+from layerwise.store import catalog_tables as sql
+from layerwise.store.catalog_changes import MIRRORED, apply
+from layerwise.store.catalog_database import Database, Lock
+from layerwise.store.names_log import NamesLog
+
+ATTEMPTS = 200
+"""How often a change is tried anew when others take its number in the log."""
+
+Guard = Callable[[sa.Connection], None]
+"""What must hold before a change: looks, and raises where it does not."""
+
+
+class ChangeLog(Protocol):
+    """Numbered records, from 1 without a gap, each written once."""
+
+    def append(self, number: int, record: bytes) -> bool:
+        """Make ``record`` the one of that number, durably; tell whether it is, or somebody else's was first."""
+
+    def read(self, number: int) -> bytes | None:
+        """Return the record of a number, or None where there is none yet."""
+
+
+class Ledger:
+    """The one way to read the catalog and to change it.
+
+    Args:
+        where: the path of an SQLite file, or a URL in SQLAlchemy's words.
+        lock: a lock over processes, held by whoever writes.
+        mirror: where changes of names are kept beside the database.
+        order: where the order of changes is decided; the database's own transactions where not given.
+    """
+
+    def __init__(
+        self,
+        where: str | os.PathLike[str] | sa.URL,
+        lock: Lock = nullcontext,
+        mirror: NamesLog | None = None,
+        order: ChangeLog | None = None,
+    ) -> None:
+        url = where if isinstance(where, sa.URL) else sa.URL.create("sqlite", database=os.fspath(where))
+        self._database = Database(url, lock)
+        self._mirror = mirror
+        self._order = order
+
+    def close(self) -> None:
+        """Close every connection; the next call opens the catalog again."""
+        self._database.close()
+
+    @contextlib.contextmanager
+    def reading(self, *, fresh: bool = True) -> Iterator[sa.Connection]:
+        """Give a connection that sees the catalog as it is now.
+
+        Args:
+            fresh: whether what other machines changed must be seen; where nothing found is asked for again, it
+                need not.
+        """
+        if fresh:
+            self.sync()
+        with self._database.reading() as connection:
+            yield connection
+
+    def change(self, do: str, args: Mapping[str, Any], *, guard: Guard | None = None, durable: bool = True) -> Any:
+        """Make a change, or raise what speaks against it and change nothing; return what it gives.
+
+        Args:
+            do: its name, a key of ``catalog_changes.CHANGES``.
+            args: JSON.
+            guard: called first, in the same transaction.
+            durable: whether it must survive a loss of power when this returns.
+        """
+        if self._order is not None:
+            return self._ordered(self._order, do, args, guard)
+        mirrored = self._mirror is not None and do in MIRRORED
+        with self._database.writing(durable=durable, then=self._reflect if mirrored else None) as connection:
+            if guard is not None:
+                guard(connection)
+            given = apply(connection, do, args)
+            if mirrored:
+                record = canonical.encode({"args": dict(args), "do": do}).decode()
+                connection.execute(sql.change.insert().values(record=record))
+            return given
+
+    def sync(self) -> None:
+        """Take over what other machines changed; nothing to do on a folder."""
+        if self._order is None:
+            return
+        with self._database.reading() as connection:
+            known = _last(connection)
+        if self._order.read(known + 1) is not None:
+            with self._database.writing() as connection:
+                self._replay(self._order, connection)
+
+    def _reflect(self, connection: sa.Connection) -> None:
+        assert self._mirror is not None
+        missing = sa.select(sql.change).where(sql.change.c.number > self._mirror.last()).order_by(sql.change.c.number)
+        records = [(row.number, row.record.encode()) for row in connection.execute(missing)]
+        # The change is made: that a copy of it could not be written is mended by the next one.
+        with contextlib.suppress(OSError):
+            self._mirror.append(records)
+
+    def _ordered(self, order: ChangeLog, do: str, args: Mapping[str, Any], guard: Guard | None) -> Any:
+        record = canonical.encode({"args": dict(args), "do": do, "id": secrets.token_hex(16)})
+        for _ in range(ATTEMPTS):
+            self.sync()
+            with contextlib.suppress(_Late), self._database.writing() as connection:
+                if guard is not None:
+                    guard(connection)
+                given = apply(connection, do, args)
+                number = _last(connection) + 1
+                connection.execute(sql.change.insert().values(number=number, record=""))
+                if not order.append(number, record):
+                    raise _Late
+                return given
+        raise Conflict(f"others changed the repository at each of {ATTEMPTS} attempts; try again")
+
+    @staticmethod
+    def _replay(order: ChangeLog, connection: sa.Connection) -> None:
+        number = _last(connection) + 1
+        while (record := order.read(number)) is not None:
+            said = canonical.decode(record, f"record {number} of the repository's log")
+            apply(connection, said["do"], said["args"])
+            connection.execute(sql.change.insert().values(number=number, record=""))
+            number += 1
+
+
+class _Late(Exception):
+    """Somebody else's record took the number."""
+
+
+def _last(connection: sa.Connection) -> int:
+    return connection.scalar(sa.select(sa.func.max(sql.change.c.number))) or 0

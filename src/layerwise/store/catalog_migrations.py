@@ -1,0 +1,65 @@
+"""Making the catalog's tables, and bringing an older catalog to the schema of today, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import sqlalchemy as sa
+
+from layerwise import canonical
+from layerwise.errors import Unsupported
+from layerwise.store import catalog_tables as sql
+
+
+def prepare(connection: sa.Connection, where: str) -> None:
+    """Make what is missing: all tables of a new database, or what an older schema lacks.
+
+    Raises:
+        Unsupported: the database has a newer schema; nothing is changed.
+    """
+    if not sa.inspect(connection).has_table(sql.schema_version.name):
+        sql.tables.create_all(connection)
+        connection.execute(sql.schema_version.insert().values(version=sql.SCHEMA))
+        return
+    found = connection.scalar(sa.select(sa.func.max(sql.schema_version.c.version)))
+    if not isinstance(found, int) or not 1 <= found <= sql.SCHEMA:
+        raise Unsupported(
+            f"the catalog {where} has schema {found} and this Layerwise reads up to {sql.SCHEMA}; "
+            "install a newer Layerwise"
+        )
+    for version in range(found, sql.SCHEMA):
+        _STEPS[version](connection)
+    if found != sql.SCHEMA:
+        connection.execute(sql.schema_version.update().values(version=sql.SCHEMA))
+
+
+def _to_2(connection: sa.Connection) -> None:
+    # Leases, changes, cold packs, packs in the trash.
+    for statement in (
+        "ALTER TABLE pack ADD COLUMN state VARCHAR(10) NOT NULL DEFAULT 'live'",
+        "ALTER TABLE pack ADD COLUMN fence BIGINT",
+        "ALTER TABLE object ADD COLUMN stored BIGINT",
+        "ALTER TABLE object ADD COLUMN coding VARCHAR(200)",
+    ):
+        connection.execute(sa.text(statement))
+    # Makes the tables that are not there, and leaves the others alone.
+    sql.tables.create_all(connection)
+    _note_names(connection)
+
+
+def _note_names(connection: sa.Connection) -> None:
+    # As if they had been mirrored from the first: the log of names takes them over with the next change.
+    entries = connection.execute(sa.select(sql.entry).order_by(*sql.entry.primary_key.columns)).mappings()
+    changes: list[dict[str, object]] = [
+        {"do": "publish", "args": {"entry": dict(row), "expected": row["parent"]}} for row in entries
+    ]
+    aliases = connection.execute(sa.select(sql.alias).order_by(*sql.alias.primary_key.columns)).mappings()
+    changes += [{"do": "set_alias", "args": dict(row)} for row in aliases]
+    if changes:
+        records = [{"record": canonical.encode(change).decode()} for change in changes]
+        connection.execute(sql.change.insert(), records)
+
+
+_STEPS: Mapping[int, Callable[[sa.Connection], None]] = MappingProxyType({1: _to_2})
+"""What leads from a schema to the next."""

@@ -1,0 +1,73 @@
+"""Where objects lie, and who relies on them: packs and leases in the catalog."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from layerwise.store import catalog_queries as queries
+from layerwise.store.catalog_ledger import Ledger
+from layerwise.store.rows import Location
+from layerwise.words import Digest, parse_digest
+
+LEASE_SECONDS = 900.0
+"""How long a lease lives after its holder last wrote; what a holder publishes later is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A pack that is durable, and where its objects lie in it."""
+
+    pack: Digest
+    objects: tuple[tuple[Digest, Location], ...]
+
+    def to_json(self) -> list[object]:
+        """Return it as the catalog's changes take it."""
+        rows = [
+            [digest, at.position, at.length, None if at.coding is None else at.stored, at.coding]
+            for digest, at in self.objects
+        ]
+        return [parse_digest(self.pack), rows]
+
+
+class Packs:
+    """The index of objects. Safe to use from several threads."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def locate(self, digest: Digest) -> Location | None:
+        """Return where an object lies, or None; the trash is looked through last."""
+        for fresh in (False, True):
+            with self._ledger.reading(fresh=fresh) as connection:
+                found = queries.location(connection, digest)
+            if found is not None:
+                return found
+        return None
+
+    def present(self, digests: Collection[Digest]) -> dict[Digest, Location]:
+        """Return where those of ``digests`` lie that a writer may rely on: not what is in the trash."""
+        with self._ledger.reading() as connection:
+            return queries.locations(connection, digests)
+
+    def add(self, packs: Sequence[Written], lease: int | None = None) -> None:
+        """Register packs that are durable, and prolong their writer's lease. Raises Conflict where it is gone."""
+        rows = [pack.to_json() for pack in packs]
+        expires = None if lease is None else time.time() + LEASE_SECONDS
+        self._ledger.change("add_packs", {"packs": rows, "lease": lease, "expires": expires})
+
+    def take_lease(self, seconds: float = LEASE_SECONDS) -> int:
+        """Return a new lease: while it lives, nothing that its holder sees is removed.
+
+        It is not made durable by itself: who holds it does not survive a loss of power either.
+        """
+        holder = f"{platform.node()}:{os.getpid()}"
+        args = {"holder": holder, "expires": time.time() + seconds}
+        return int(self._ledger.change("take_lease", args, durable=False))
+
+    def end_lease(self, lease: int) -> None:
+        """Take a lease back."""
+        self._ledger.change("end_lease", {"lease": lease}, durable=False)
