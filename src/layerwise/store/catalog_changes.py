@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from layerwise.errors import Conflict, InvalidFile, Moved, NotFound, nearest
 from layerwise.store import catalog_queries as queries
+from layerwise.store import catalog_rows as rows
 from layerwise.store import catalog_tables as sql
 from layerwise.store.rows import Entry, check_entry
 from layerwise.words import shorten
@@ -45,7 +46,7 @@ def publish(
         raise NotFound(f"the manifest {said.digest} of {version} is not stored; put it first")
     if said.parent is not None and queries.entry_at(connection, key, said.parent) is None:
         raise NotFound(f"{version} names {said.name}@{said.parent} as its parent, which is not there")
-    connection.execute(sql.entry.insert().values(**entry))
+    rows.insert(connection, sql.entry, [entry])
     queries.move_head(connection, said, expected)
     if run is not None:
         finish_run(connection, **run)
@@ -60,7 +61,7 @@ def set_alias(
         raise NotFound(queries.absent(connection, key, str(number), "main"))
     queries.check_alias(connection, key, alias, *expected)
     connection.execute(sql.alias.delete().where(*queries.of(sql.alias, key, alias=alias)))
-    connection.execute(sql.alias.insert().values(sort=sort, name=name, alias=alias, number=number))
+    rows.insert(connection, sql.alias, [{"sort": sort, "name": name, "alias": alias, "number": number}])
 
 
 def drop_alias(
@@ -79,27 +80,26 @@ def start_run(connection: sa.Connection, **run: Any) -> None:
     """Add a run."""
     if connection.scalar(sa.select(sql.run.c.id).where(sql.run.c.id == run["id"])) is not None:
         raise Conflict(f"there is a run {run['id']!r} already; give the new one an id of its own")
-    connection.execute(sql.run.insert().values(**run))
+    rows.insert(connection, sql.run, [run])
 
 
-def log_steps(connection: sa.Connection, run: str, rows: Rows) -> None:
+def log_steps(connection: sa.Connection, run: str, metrics: Rows) -> None:
     """Keep metrics of a run, each ``[key, step, value]``; one that is there is replaced."""
     queries.check_run_is_there(connection, run)
-    for some in queries.batches(rows):
+    for some in queries.batches(metrics):
         for step in {row[1] for row in some}:
             keys = [row[0] for row in some if row[1] == step]
             at = (sql.metric.c.run == run, sql.metric.c.step == step)
             connection.execute(sql.metric.delete().where(*at, sql.metric.c.key.in_(keys)))
-    values = [{"run": run, "key": key, "step": step, "value": queries.from_json(value)} for key, step, value in rows]
-    if values:
-        connection.execute(sql.metric.insert(), values)
+    values = [{"run": run, "key": key, "step": step, "value": queries.from_json(value)} for key, step, value in metrics]
+    rows.insert(connection, sql.metric, values)
 
 
 def finish_run(connection: sa.Connection, id: str, status: str, version: int | None, finished: str) -> None:
     """Say how a run ended, when, and which version it made."""
     queries.check_run_is_there(connection, id)
     values = {"status": status, "version": version, "finished": finished}
-    connection.execute(sql.run.update().where(sql.run.c.id == id).values(**values))
+    rows.update(connection, sql.run, [sql.run.c.id == id], **values)
 
 
 def take_lease(connection: sa.Connection, holder: str, expires: float) -> int:
@@ -137,10 +137,10 @@ def _add_packs(connection: sa.Connection, packs: Rows) -> None:
         connection.execute(sql.object_.delete().where(sql.object_.c.pack == pack))
         connection.execute(sql.pack.delete().where(sql.pack.c.digest == pack))
         connection.execute(sql.pack.insert().values(digest=pack, state=sql.LIVE))
-        if objects:
-            names = ("digest", "position", "length", "stored", "coding")
-            rows = [{"pack": pack, **dict(zip(names, said, strict=True))} for said in objects]
-            connection.execute(sql.object_.insert(), rows)
+        names = ("digest", "position", "length", "stored", "coding")
+        rows.insert(
+            connection, sql.object_, [{"pack": pack, **dict(zip(names, said, strict=True))} for said in objects]
+        )
 
 
 def _hold_lease(connection: sa.Connection, lease: int) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from layerwise import canonical
 from layerwise.errors import Unsupported
+from layerwise.store import catalog_rows as rows
 from layerwise.store import catalog_tables as sql
 
 
@@ -36,7 +37,9 @@ def prepare(connection: sa.Connection, where: str) -> None:
 
 def _to_2(connection: sa.Connection) -> None:
     # Leases, changes, cold packs, packs in the trash.
+    alterations = [f'ALTER TABLE "{table}" ADD COLUMN crc BIGINT NOT NULL DEFAULT -1' for table in sql.SEALED]
     for statement in (
+        *alterations,
         "ALTER TABLE pack ADD COLUMN state VARCHAR(10) NOT NULL DEFAULT 'live'",
         "ALTER TABLE pack ADD COLUMN fence BIGINT",
         "ALTER TABLE object ADD COLUMN stored BIGINT",
@@ -45,20 +48,28 @@ def _to_2(connection: sa.Connection) -> None:
         connection.execute(sa.text(statement))
     # Makes the tables that are not there, and leaves the others alone.
     sql.tables.create_all(connection)
+    for name in sql.SEALED:
+        _seal(connection, sql.tables.tables[name])
     _note_names(connection)
+
+
+def _seal(connection: sa.Connection, table: sa.Table) -> None:
+    for row in connection.execute(sa.select(table)).mappings().all():
+        key = [column == row[column.name] for column in table.primary_key.columns]
+        connection.execute(table.update().where(*key).values(**rows.sealed(table, row)))
 
 
 def _note_names(connection: sa.Connection) -> None:
     # As if they had been mirrored from the first: the log of names takes them over with the next change.
-    entries = connection.execute(sa.select(sql.entry).order_by(*sql.entry.primary_key.columns)).mappings()
+    entries = rows.select(connection, sql.entry, (), *sql.entry.primary_key.columns)
     changes: list[dict[str, object]] = [
-        {"do": "publish", "args": {"entry": dict(row), "expected": row["parent"]}} for row in entries
+        {"do": "publish", "args": {"entry": row, "expected": row["parent"]}} for row in entries
     ]
-    aliases = connection.execute(sa.select(sql.alias).order_by(*sql.alias.primary_key.columns)).mappings()
-    changes += [{"do": "set_alias", "args": dict(row)} for row in aliases]
+    aliases = rows.select(connection, sql.alias, (), *sql.alias.primary_key.columns)
+    changes += [{"do": "set_alias", "args": row} for row in aliases]
     if changes:
-        records = [{"record": canonical.encode(change).decode()} for change in changes]
-        connection.execute(sql.change.insert(), records)
+        notes = [{"record": canonical.encode(change).decode()} for change in changes]
+        connection.execute(sql.change.insert(), notes)
 
 
 _STEPS: Mapping[int, Callable[[sa.Connection], None]] = MappingProxyType({1: _to_2})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import EllipsisType
 from typing import Any
 
 import sqlalchemy as sa
 
 from layerwise.errors import Conflict, InvalidName, Moved, NotFound, nearest
+from layerwise.store import catalog_rows as rows
 from layerwise.store import catalog_tables as sql
 from layerwise.store.rows import Entry, Location
 from layerwise.words import Digest, shorten
@@ -38,9 +39,8 @@ def of(table: sa.Table, key: Key, **columns: Any) -> list[sa.ColumnElement[bool]
 def select(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Entry]:
     """Return the entries that meet every condition, by sort, name and number."""
     columns = sql.entry.c
-    query = sa.select(sql.entry).where(*where).order_by(columns.sort, columns.name, columns.number)
-    rows = connection.execute(query).mappings()
-    return [Entry(**row) for row in rows]
+    order = (columns.sort, columns.name, columns.number)
+    return [Entry(**row) for row in rows.select(connection, sql.entry, where, *order)]
 
 
 def entry_at(connection: sa.Connection, key: Key, number: int) -> Entry | None:
@@ -64,14 +64,14 @@ def names(connection: sa.Connection, sort: str) -> list[str]:
 
 def aliases(connection: sa.Connection, key: Key) -> dict[str, int]:
     """Return a name's aliases, sorted, with their numbers."""
-    rows = connection.execute(sa.select(sql.alias.c.alias, sql.alias.c.number).where(*of(sql.alias, key)))
-    return dict(sorted((alias, number) for alias, number in rows))
+    found = rows.select(connection, sql.alias, of(sql.alias, key))
+    return dict(sorted((row["alias"], row["number"]) for row in found))
 
 
 def head(connection: sa.Connection, key: Key, branch: str) -> Entry | None:
     """Return the entry at a branch's head, or None."""
-    number = connection.scalar(sa.select(sql.branch.c.head).where(*of(sql.branch, key, branch=branch)))
-    return None if number is None else entry_at(connection, key, number)
+    found = rows.select(connection, sql.branch, of(sql.branch, key, branch=branch))
+    return entry_at(connection, key, found[0]["head"]) if found else None
 
 
 def location(connection: sa.Connection, digest: Digest) -> Location | None:
@@ -88,12 +88,18 @@ def locations(
     found: dict[Digest, tuple[tuple[int, bool, str], Location]] = {}
     for some in batches(list(digests)):
         where = (sql.object_.c.digest.in_(some), sql.pack.c.state.in_(states))
-        for row in connection.execute(query.where(*where)):
-            rank = (states.index(row.state), row.coding is not None, row.pack)
-            if row.digest not in found or rank < found[row.digest][0]:
-                stored = row.length if row.stored is None else row.stored
-                found[row.digest] = rank, Location(Digest(row.pack), row.position, row.length, stored, row.coding)
+        for row in connection.execute(query.where(*where)).mappings():
+            at = rows.opened(sql.object_, row)
+            rank = (states.index(row["state"]), at["coding"] is not None, at["pack"])
+            if at["digest"] not in found or rank < found[at["digest"]][0]:
+                found[at["digest"]] = rank, to_location(at)
     return {digest: place for digest, (_, place) in found.items()}
+
+
+def to_location(row: Mapping[str, Any]) -> Location:
+    """Return where the object of a row of ``object`` lies."""
+    stored = row["length"] if row["stored"] is None else row["stored"]
+    return Location(Digest(row["pack"]), row["position"], row["length"], stored, row["coding"])
 
 
 def resolve(connection: sa.Connection, key: Key, reference: str | None, branch: str) -> Entry | None:
@@ -155,10 +161,10 @@ def move_head(connection: sa.Connection, entry: Entry, expected: int | None) -> 
     """Move a branch's head to ``entry``, or make the branch."""
     if expected is None:
         row = {"sort": entry.sort, "name": entry.name, "branch": entry.branch, "head": entry.number}
-        connection.execute(sql.branch.insert().values(**row))
+        rows.insert(connection, sql.branch, [row])
         return
     where = of(sql.branch, (entry.sort, entry.name), branch=entry.branch, head=expected)
-    if connection.execute(sql.branch.update().where(*where).values(head=entry.number)).rowcount != 1:
+    if rows.update(connection, sql.branch, where, head=entry.number) != 1:
         raise Moved(f"{entry.name}, branch {entry.branch}, moved from {_version(expected)} meanwhile; look again")
 
 

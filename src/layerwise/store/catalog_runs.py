@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from layerwise import canonical
 from layerwise.errors import InvalidName, nearest
 from layerwise.store import catalog_queries as queries
+from layerwise.store import catalog_rows as rows
 from layerwise.store import catalog_tables as sql
 from layerwise.store.catalog_ledger import Ledger
 from layerwise.store.rows import STATUSES, RunRow, check_run
@@ -34,10 +35,10 @@ class Runs:
         """Keep metrics of steps, in one transaction; a key that a step has is replaced. NaN and infinity are kept."""
         for step, metrics in steps.items():
             _check_metrics(step, metrics)
-        rows = [
+        said = [
             [key, step, queries.to_json(value)] for step, metrics in steps.items() for key, value in metrics.items()
         ]
-        self._ledger.change("log_steps", {"run": run, "rows": rows})
+        self._ledger.change("log_steps", {"run": run, "metrics": said})
 
     def finish(self, run: str, status: str, version: int | None) -> None:
         """Say how a run ended, and which version it made. Raises NotFound where there is no such run."""
@@ -49,19 +50,18 @@ class Runs:
         if model is not None:
             query = query.where(sql.run.c.model == parse_name(model))
         with self._ledger.reading() as connection:
-            rows = [dict(row) for row in connection.execute(query).mappings()]
+            found = [rows.opened(sql.run, row) for row in connection.execute(query).mappings()]
         return [
-            RunRow(**{**row, "config": canonical.decode(row["config"].encode(), f"run {row['id']}")}) for row in rows
+            RunRow(**{**row, "config": canonical.decode(row["config"].encode(), f"run {row['id']}")}) for row in found
         ]
 
     def metrics(self, run: str) -> list[tuple[int, str, float]]:
         """Return the metrics of a run as (step, key, value), by step and then key. Raises NotFound."""
         columns = sql.metric.c
-        query = sa.select(columns.step, columns.key, columns.value).where(columns.run == run)
         with self._ledger.reading() as connection:
             queries.check_run_is_there(connection, run)
-            rows = connection.execute(query.order_by(columns.step, columns.key)).all()
-        return [(step, key, math.nan if value is None else value) for step, key, value in rows]
+            found = rows.select(connection, sql.metric, [columns.run == run], columns.step, columns.key)
+        return [(row["step"], row["key"], math.nan if row["value"] is None else row["value"]) for row in found]
 
 
 def ended(run: str, status: str, version: int | None) -> dict[str, str | int | None]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from layerwise.store.catalog_rows import crc_column
+
 SCHEMA = 2
 """The schema this Layerwise writes. An older database is migrated; one with a larger number is refused."""
 
 LIVE, TRASH, DAMAGED = "live", "trash", "damaged"
 """Where a pack is: in use; waiting to be removed; set aside because its bytes are not what its name says."""
+
+SEALED = ("object", "entry", "branch", "alias", "run", "metric")
+"""The tables whose rows carry a checksum (`catalog_rows`)."""
 
 tables = sa.MetaData()
 _Name = sa.String(100)
@@ -37,6 +42,7 @@ object_ = sa.Table(
     # Of a coded object: its bytes in the pack, and how they are coded. NULL: as they are.
     sa.Column("stored", sa.BigInteger),
     sa.Column("coding", sa.String(200)),
+    crc_column(),
 )
 
 lease = sa.Table(
@@ -68,6 +74,7 @@ entry = sa.Table(
     sa.Column("created", sa.String(40), nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
+    crc_column(),
 )
 
 
@@ -82,6 +89,7 @@ branch = sa.Table(
     sa.Column("name", _Name, primary_key=True),
     sa.Column("branch", _Name, primary_key=True),
     sa.Column("head", sa.BigInteger, nullable=False),
+    crc_column(),
     _to_entry("head"),
 )
 
@@ -92,6 +100,7 @@ alias = sa.Table(
     sa.Column("name", _Name, primary_key=True),
     sa.Column("alias", _Name, primary_key=True),
     sa.Column("number", sa.BigInteger, nullable=False),
+    crc_column(),
     _to_entry("number"),
 )
 
@@ -106,6 +115,7 @@ run = sa.Table(
     sa.Column("finished", sa.String(40)),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("config", sa.Text, nullable=False),
+    crc_column(),
 )
 
 metric = sa.Table(
@@ -116,4 +126,5 @@ metric = sa.Table(
     sa.Column("step", sa.BigInteger, primary_key=True, autoincrement=False),
     # NULL is NaN: SQLite has no NaN, and a loss that became NaN must be seen.
     sa.Column("value", sa.Float(53)),
+    crc_column(),
 )
