@@ -23,13 +23,13 @@ def crc_column() -> sa.Column[int]:
     return sa.Column(COLUMN, sa.BigInteger, nullable=False, server_default="-1")
 
 
-def sealed(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(table: sa.Table, row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return a row with its checksum; columns that it does not say are NULL."""
     values = {name: row.get(name) for name in _names(table)}
     return {**values, COLUMN: _crc(values.values())}
 
 
-def opened(table: sa.Table, row: Mapping[str, Any]) -> dict[str, Any]:
+def opened(table: sa.Table, row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return a row without its checksum, or raise Damaged where its values are not those that were written."""
     values = {name: row[name] for name in _names(table)}
     if row[COLUMN] != _crc(values.values()):
