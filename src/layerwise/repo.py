@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,9 +22,14 @@ from layerwise.data.schema import parse_type
 from layerwise.errors import Conflict, InvalidData, Moved, NotFound
 from layerwise.store.catalog import Entry, RunRow
 from layerwise.store.catalog_runs import ended
+from layerwise.store.remote import is_remote
 from layerwise.store.store import Store
 from layerwise.store.tensors import RawTensor, frame, unframe
 from layerwise.store.writer import PackWriter
+from layerwise.upkeep.collected import Collected
+from layerwise.upkeep.gc import COLD_AFTER, DEAD_SHARE, collect
+from layerwise.upkeep.repair import Repaired, repair
+from layerwise.upkeep.verify import Verified, Watch, verify
 from layerwise.versions.manifest import LayerEntry, Manifest
 from layerwise.words import Address, Digest, parse_name, parse_version
 
@@ -36,6 +41,7 @@ ATTEMPTS = 100
 def find_folder(start: Path | None = None) -> Path:
     """Return where the repository is: ``LAYERWISE_REPOSITORY``, else the nearest ``.layerwise`` here or above.
 
+    The variable may say ``s3://bucket/prefix``: as a path it has one slash less, and is understood all the same.
     Where there is none, it is ``.layerwise`` in the current folder, yet to be made.
     """
     said = os.environ.get("LAYERWISE_REPOSITORY")
@@ -58,7 +64,8 @@ class Repository:
     """A repository, opened. Use it as a context manager, or ``close`` it.
 
     Args:
-        path: the folder; found by ``find_folder`` where not given. It is made if it is not there.
+        path: the folder, or ``s3://bucket/prefix``; found by ``find_folder`` where not given. It is made if it is
+            not there.
 
     Example:
         >>> with Repository(".layerwise") as repo:  # doctest: +SKIP
@@ -66,8 +73,9 @@ class Repository:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.path = Path(path) if path is not None else find_folder()
-        self.store = Store.open(self.path, create=True)
+        where = path if path is not None else find_folder()
+        self.store = Store.open(where, create=True)
+        self.path = self.store.path
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +88,12 @@ class Repository:
         self.store.close()
 
     def __repr__(self) -> str:
-        return f"Repository({str(self.path)!r})"
+        return f"Repository({self.address!r})"
+
+    @property
+    def address(self) -> str:
+        """Where it is, as a person writes it: a folder, or ``s3://bucket/prefix``."""
+        return self.store.address
 
     @property
     def actor(self) -> str:
@@ -213,6 +226,49 @@ class Repository:
         """Return an object that is JSON, such as a run's environment."""
         return decode(self.store.objects.get(digest, what), what)
 
+    # upkeep
+
+    def gc(
+        self, *, yes: bool = False, dead_share: float = DEAD_SHARE, cold_after: timedelta | None = COLD_AFTER
+    ) -> Collected:
+        """Find what no version needs; with ``yes``, remove it, and code what is cold in fewer bytes.
+
+        Args:
+            yes: whether to do it; nothing is changed otherwise.
+            dead_share: from 0 to 1: the share of a pack that nothing needs from which on the rest is written anew.
+            cold_after: packs are coded that no version names that was made in this time; None: none is.
+
+        Raises:
+            Conflict: another collection is under way.
+            NotFound, Damaged: what is needed cannot be found out, and nothing is removed.
+
+        Example:
+            >>> repo.gc().freed  # doctest: +SKIP
+            12300000
+        """
+        return collect(self.store, yes=yes, dead_share=dead_share, cold_after=cold_after)
+
+    def verify(self, watch: Watch | None = None) -> Verified:
+        """Compare every byte with its digest and every name with what it names; set aside what is damaged.
+
+        Args:
+            watch: called with the number of packs looked at, and of all, after each.
+
+        Example:
+            >>> repo.verify().sound  # doctest: +SKIP
+            True
+        """
+        return verify(self.store, watch=watch)
+
+    def repair(self) -> Repaired:
+        """Make the catalog anew from the packs, the log of names and what can be read of the old one, which is kept.
+
+        Example:
+            >>> repo.repair().versions  # doctest: +SKIP
+            12
+        """
+        return repair(self.store)
+
     # runs
 
     def start_run(self, run: str, model: str, config: Mapping[str, Any]) -> None:
@@ -270,7 +326,8 @@ _default: dict[Path, Repository] = {}
 
 def default_repository() -> Repository:
     """Return the repository that ``find_folder`` finds, opened once a process."""
-    path = find_folder().absolute()
+    path = find_folder()
+    path = path if is_remote(path) else path.absolute()
     if path not in _default:
         _default[path] = Repository(path)
     return _default[path]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from layerwise.cli import data, failures, kinds, look, show, train, use, version
+from layerwise.cli import collect, data, failures, kinds, look, show, train, upkeep, use, version
 from layerwise.errors import LayerwiseError
 
 HELP = """
@@ -48,6 +48,9 @@ app.command("evaluate", rich_help_panel="Use")(use.evaluate)
 app.command("predict", rich_help_panel="Use")(use.predict)
 app.command("trace", rich_help_panel="Use")(use.trace)
 app.command("export", rich_help_panel="Use")(use.export)
+app.command("verify", rich_help_panel="Upkeep")(upkeep.verify)
+app.command("gc", rich_help_panel="Upkeep")(collect.gc)
+app.command("repair", rich_help_panel="Upkeep")(upkeep.repair)
 app.command("kinds", rich_help_panel="Help")(kinds.kinds)
 app.command("version", rich_help_panel="Help")(version.version)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from layerwise.cli import screen
 from layerwise.cli.options import AsJson, ModelName, open_repository
-from layerwise.errors import InvalidName
+from layerwise.errors import Damaged, InvalidName
 from layerwise.words import parse_version
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MOST_METRICS = 2
 """Metrics shown in one cell."""
+
+DAMAGED = "damaged: see layerwise verify"
+"""What stands for the metrics of a version whose manifest cannot be read."""
 
 
 def list_models(context: typer.Context, as_json: AsJson = False) -> None:
@@ -44,11 +48,17 @@ def log(context: typer.Context, name: ModelName, as_json: AsJson = False) -> Non
 
 
 def _described(repo: Repository, entry: Entry) -> dict[str, Any]:
-    manifest = repo.manifest(entry)
+    said: dict[str, Any] = {"metrics": {}, "data": None, "run": "", "outcome": "damaged", "epoch": 0}
+    # One version that is damaged must not hide the others.
+    with suppress(Damaged):
+        manifest = repo.manifest(entry)
+        said = {
+            "metrics": dict(manifest.metrics), "data": data_address(manifest), "run": manifest.run,
+            "outcome": manifest.outcome, "epoch": manifest.epoch,
+        }  # fmt: skip
     return {
         "address": f"{entry.name}@{entry.number}", "name": entry.name, "number": entry.number, "digest": entry.digest,
-        "parent": entry.parent, "aliases": repo.aliases(entry.name), "metrics": dict(manifest.metrics),
-        "data": data_address(manifest), "run": manifest.run, "outcome": manifest.outcome, "epoch": manifest.epoch,
+        "parent": entry.parent, "aliases": repo.aliases(entry.name), **said,
         "created": entry.created, "actor": entry.actor, "message": entry.message,
     }  # fmt: skip
 
@@ -70,7 +80,7 @@ def _all_names(row: dict[str, Any]) -> list[str]:
 def _print(found: list[dict[str, Any]], *more: str, names: Callable[[dict[str, Any]], list[str]]) -> None:
     cells: dict[str, Callable[[dict[str, Any]], Any]] = {
         "version": lambda row: screen.words(row["address"], screen.NAME),
-        "metrics": lambda row: headline(row["metrics"]),
+        "metrics": lambda row: DAMAGED if row["outcome"] == "damaged" else headline(row["metrics"]),
         "aliases": lambda row: ", ".join(names(row)),
         "from": lambda row: f"@{row['parent']}" if row["parent"] else "",
         "data": lambda row: row["data"],

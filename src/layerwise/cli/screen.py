@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -30,6 +31,7 @@ NARROWEST = 18
 HEAD = "bold"
 FAINT = "dim"
 GOOD = "green"
+BAD = "red"
 NAME = "cyan"
 UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
@@ -115,6 +117,21 @@ def columns(
     for row in cells:
         table.add_row(*(row[at] for at in used))
     return table
+
+
+def folded(parts: Iterable[str], width: int) -> str:
+    """Return parts with commas between them in lines of at most ``width`` columns; a part that fits is never broken.
+
+    >>> folded(["out_channels: 32", "kernel_size: 3", "padding: 1"], 30)
+    'out_channels: 32,\\nkernel_size: 3, padding: 1'
+    """
+    *first, last = [visible(part) for part in parts] or [""]
+    lines = [""]
+    for part in [*(f"{part}," for part in first), last]:
+        for piece in [part] if cell_len(part) <= width else part.split():
+            longer = f"{lines[-1]} {piece}".strip()
+            lines = [*lines[:-1], longer] if cell_len(longer) <= width else [*lines, piece]
+    return "\n".join(lines).strip("\n")
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Table:

@@ -27,6 +27,8 @@ import sqlalchemy as sa
 from layerwise.errors import NotFound
 from layerwise.store import catalog_queries as queries
 from layerwise.store import catalog_tables as sql
+from layerwise.store.catalog_checks import Contents, check
+from layerwise.store.catalog_collector import Collector
 from layerwise.store.catalog_ledger import Ledger
 from layerwise.store.catalog_packs import Packs, Written
 from layerwise.store.catalog_runs import Runs
@@ -37,16 +39,24 @@ __all__ = ["Catalog", "Entry", "Ledger", "Location", "RunRow", "Written"]
 
 
 class Catalog:
-    """Names, in SQL; ``packs`` has the places of objects, ``runs`` what ran. Safe to use from several threads."""
+    """Names, in SQL; ``packs`` has the places of objects, ``collector`` what becomes of packs, ``runs`` what ran.
+
+    Safe to use from several threads.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.packs = Packs(ledger)
         self.runs = Runs(ledger)
+        self.collector = Collector(ledger)
 
     def close(self) -> None:
         """Close every connection; the next call opens the catalog again."""
         self._ledger.close()
+
+    def check(self) -> Contents:
+        """Read all of it and return what it says of versions and places, with what is wrong."""
+        return check(self._ledger)
 
     def names(self, sort: str) -> list[str]:
         """Return the names of all models or all datasets, sorted."""

@@ -16,6 +16,7 @@ from layerwise.errors import Conflict, InvalidFile, Moved, NotFound, nearest
 from layerwise.store import catalog_queries as queries
 from layerwise.store import catalog_rows as rows
 from layerwise.store import catalog_tables as sql
+from layerwise.store import catalog_trash as trash
 from layerwise.store.rows import Entry, check_entry
 from layerwise.words import shorten
 
@@ -128,6 +129,28 @@ def add_packs(connection: sa.Connection, packs: Rows, lease: int | None = None, 
     _add_packs(connection, packs)
 
 
+def switch_packs(
+    connection: sa.Connection, packs: Rows, dropped: Sequence[str], strays: Rows, dense: Sequence[str]
+) -> None:
+    """Put what a collector wrote in the place of what it read, in one step.
+
+    Args:
+        connection: to the catalog.
+        packs: the new ones.
+        dropped: the packs that are no longer needed; they go to the trash.
+        strays: packs that were found and that nobody had registered; they go to the trash too.
+        dense: those that need not be coded again.
+    """
+    _add_packs(connection, packs)
+    trash.discard(connection, dropped)
+    known = trash.known(connection, [pack for pack, _ in strays])
+    fresh = [stray for stray in strays if stray[0] not in known]
+    _add_packs(connection, fresh)
+    trash.discard(connection, [pack for pack, _ in fresh])
+    for some in queries.batches(dense):
+        connection.execute(sql.pack.update().where(sql.pack.c.digest.in_(some)).values(dense=True))
+
+
 def _add_packs(connection: sa.Connection, packs: Rows) -> None:
     for pack, objects in packs:
         state = connection.scalar(sa.select(sql.pack.c.state).where(sql.pack.c.digest == pack))
@@ -169,6 +192,13 @@ CHANGES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "end_lease": end_lease,
         "expire_leases": expire_leases,
         "add_packs": add_packs,
+        "start_collection": trash.start_collection,
+        "switch_packs": switch_packs,
+        "seal_trash": trash.seal_trash,
+        "restore_packs": trash.restore_packs,
+        "forget_packs": trash.forget_packs,
+        "set_aside": trash.set_aside,
+        "end_leases": trash.end_leases,
     }
 )
 """Every change by its name."""

@@ -10,7 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,11 +31,21 @@ class Database:
     Args:
         url: where, in SQLAlchemy's words.
         lock: a lock over processes, held by whoever writes; docs/format.md, section 6, says why.
+        before_making: called before a database file that is not there is made; raises where it should be there.
+        after_opening: called when the database was opened; raises where it is not what it should be.
     """
 
-    def __init__(self, url: sa.URL, lock: Lock) -> None:
+    def __init__(
+        self,
+        url: sa.URL,
+        lock: Lock = nullcontext,
+        before_making: Callable[[], None] | None = None,
+        after_opening: Callable[[sa.Connection], None] | None = None,
+    ) -> None:
         self.url = url
         self._lock = lock
+        self._before_making = before_making
+        self._after_opening = after_opening
         self._opening = threading.Lock()
         self._engine: sa.Engine | None = None
         self._process = 0
@@ -81,25 +91,29 @@ class Database:
                 if self._engine is not None:
                     # A forked child must neither use nor close what its parent opened: SQLite forbids both.
                     self._left.append(self._engine)
-                self._engine = _open(self.url, self._lock)
+                self._engine = self._open()
                 self._process = os.getpid()
                 self._finalizer = weakref.finalize(self, _close, self._engine, self._lock, self._process)
             return self._engine
 
-
-def _open(url: sa.URL, lock: Lock) -> sa.Engine:
-    # Connections stay open to the end: SQLite checkpoints when the last one closes, which needs the lock.
-    engine = sa.create_engine(url, poolclass=sa.QueuePool, pool_size=0)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _connect_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-    try:
-        with lock(), _translated(url), engine.execution_options(layerwise_write="FULL").begin() as connection:
-            prepare(connection, str(url.database))
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
+    def _open(self) -> sa.Engine:
+        # Connections stay open to the end: SQLite checkpoints when the last one closes, which needs the lock.
+        engine = sa.create_engine(self.url, poolclass=sa.QueuePool, pool_size=0)
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _connect_sqlite)
+            sa.event.listen(engine, "begin", _begin_sqlite)
+        try:
+            with self._lock(), _translated(self.url):
+                if self._before_making is not None and not os.path.exists(str(self.url.database)):
+                    self._before_making()
+                with engine.execution_options(layerwise_write="FULL").begin() as connection:
+                    prepare(connection, str(self.url.database))
+                    if self._after_opening is not None:
+                        self._after_opening(connection)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
 
 
 def _close(engine: sa.Engine, lock: Lock, process: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from layerwise import canonical
-from layerwise.errors import Conflict
+from layerwise.errors import Conflict, Damaged
 from layerwise.store import catalog_tables as sql
 from layerwise.store.catalog_changes import MIRRORED, apply
 from layerwise.store.catalog_database import Database, Lock
@@ -25,6 +25,8 @@ from layerwise.store.names_log import NamesLog
 
 ATTEMPTS = 200
 """How often a change is tried anew when others take its number in the log."""
+
+_EMPTY = "{}"
 
 Guard = Callable[[sa.Connection], None]
 """What must hold before a change: looks, and raises where it does not."""
@@ -48,6 +50,7 @@ class Ledger:
         lock: a lock over processes, held by whoever writes.
         mirror: where changes of names are kept beside the database.
         order: where the order of changes is decided; the database's own transactions where not given.
+        before_making: called before a database that is not there is made; raises where it should be there.
     """
 
     def __init__(
@@ -56,9 +59,10 @@ class Ledger:
         lock: Lock = nullcontext,
         mirror: NamesLog | None = None,
         order: ChangeLog | None = None,
+        before_making: Callable[[], None] | None = None,
     ) -> None:
         url = where if isinstance(where, sa.URL) else sa.URL.create("sqlite", database=os.fspath(where))
-        self._database = Database(url, lock)
+        self._database = Database(url, lock, before_making, self._hold_whole)
         self._mirror = mirror
         self._order = order
 
@@ -90,14 +94,13 @@ class Ledger:
         """
         if self._order is not None:
             return self._ordered(self._order, do, args, guard)
-        mirrored = self._mirror is not None and do in MIRRORED
-        with self._database.writing(durable=durable, then=self._reflect if mirrored else None) as connection:
+        ticks = self._mirror is not None and durable
+        with self._database.writing(durable=durable, then=self._reflect if ticks else None) as connection:
             if guard is not None:
                 guard(connection)
             given = apply(connection, do, args)
-            if mirrored:
-                record = canonical.encode({"args": dict(args), "do": do}).decode()
-                connection.execute(sql.change.insert().values(record=record))
+            if ticks:
+                _note(connection, do, args)
             return given
 
     def sync(self) -> None:
@@ -109,6 +112,15 @@ class Ledger:
         if self._order.read(known + 1) is not None:
             with self._database.writing() as connection:
                 self._replay(self._order, connection)
+
+    def _hold_whole(self, connection: sa.Connection) -> None:
+        # SQLite leaves the damaged end of its log out without a word; the log of names tells.
+        lost = self._mirror.last() - _last(connection) if self._mirror is not None else 0
+        if lost > 0:
+            raise Damaged(
+                f"the catalog has lost its last {lost:,} change{'' if lost == 1 else 's'}, which the log of names has; "
+                "`layerwise repair` makes it anew"
+            )
 
     def _reflect(self, connection: sa.Connection) -> None:
         assert self._mirror is not None
@@ -141,6 +153,15 @@ class Ledger:
             apply(connection, said["do"], said["args"])
             connection.execute(sql.change.insert().values(number=number, record=""))
             number += 1
+
+
+def _note(connection: sa.Connection, do: str, args: Mapping[str, Any]) -> None:
+    # What is not needed to make the catalog again leaves its number: a log that knows more than the catalog tells that
+    # the catalog has lost something.
+    said = {"args": dict(args), "do": do} if do in MIRRORED else {}
+    number = connection.execute(sql.change.insert().values(record=canonical.encode(said).decode())).inserted_primary_key
+    assert number is not None
+    connection.execute(sql.change.delete().where(sql.change.c.record == _EMPTY, sql.change.c.number < number[0] - 1))
 
 
 class _Late(Exception):

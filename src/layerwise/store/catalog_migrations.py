@@ -42,6 +42,7 @@ def _to_2(connection: sa.Connection) -> None:
         *alterations,
         "ALTER TABLE pack ADD COLUMN state VARCHAR(10) NOT NULL DEFAULT 'live'",
         "ALTER TABLE pack ADD COLUMN fence BIGINT",
+        "ALTER TABLE pack ADD COLUMN dense BOOLEAN",
         "ALTER TABLE object ADD COLUMN stored BIGINT",
         "ALTER TABLE object ADD COLUMN coding VARCHAR(200)",
     ):
@@ -50,7 +51,7 @@ def _to_2(connection: sa.Connection) -> None:
     sql.tables.create_all(connection)
     for name in sql.SEALED:
         _seal(connection, sql.tables.tables[name])
-    _note_names(connection)
+    note_names(connection)
 
 
 def _seal(connection: sa.Connection, table: sa.Table) -> None:
@@ -59,17 +60,22 @@ def _seal(connection: sa.Connection, table: sa.Table) -> None:
         connection.execute(table.update().where(*key).values(**rows.sealed(table, row)))
 
 
-def _note_names(connection: sa.Connection) -> None:
-    # As if they had been mirrored from the first: the log of names takes them over with the next change.
+def note_names(connection: sa.Connection, first: int = 1) -> None:
+    """Write every version and alias down as changes, numbered from ``first``, as if each had just been made.
+
+    The log of names takes them over with the next change.
+    """
     entries = rows.select(connection, sql.entry, (), *sql.entry.primary_key.columns)
-    changes: list[dict[str, object]] = [
-        {"do": "publish", "args": {"entry": row, "expected": row["parent"]}} for row in entries
-    ]
     aliases = rows.select(connection, sql.alias, (), *sql.alias.primary_key.columns)
-    changes += [{"do": "set_alias", "args": row} for row in aliases]
-    if changes:
-        notes = [{"record": canonical.encode(change).decode()} for change in changes]
-        connection.execute(sql.change.insert(), notes)
+    changes: list[dict[str, object]] = [
+        *({"do": "publish", "args": {"entry": row, "expected": row["parent"]}} for row in entries),
+        *({"do": "set_alias", "args": row} for row in aliases),
+    ]
+    notes = [
+        {"number": number, "record": canonical.encode(change).decode()}
+        for number, change in enumerate((*changes, {}), start=first)
+    ]
+    connection.execute(sql.change.insert(), notes)
 
 
 _STEPS: Mapping[int, Callable[[sa.Connection], None]] = MappingProxyType({1: _to_2})

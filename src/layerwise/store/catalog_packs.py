@@ -7,8 +7,12 @@ import platform
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
 
 from layerwise.store import catalog_queries as queries
+from layerwise.store import catalog_tables as sql
 from layerwise.store.catalog_ledger import Ledger
 from layerwise.store.rows import Location
 from layerwise.words import Digest, parse_digest
@@ -26,11 +30,18 @@ class Written:
 
     def to_json(self) -> list[object]:
         """Return it as the catalog's changes take it."""
-        rows = [
-            [digest, at.position, at.length, None if at.coding is None else at.stored, at.coding]
+        names = ("digest", "position", "length", "stored", "coding")
+        return [parse_digest(self.pack), [[row[name] for name in names] for row in self.to_rows()]]
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return its objects as rows of the catalog's table."""
+        return [
+            {
+                "digest": digest, "pack": self.pack, "position": at.position, "length": at.length,
+                "stored": None if at.coding is None else at.stored, "coding": at.coding,
+            }
             for digest, at in self.objects
-        ]
-        return [parse_digest(self.pack), rows]
+        ]  # fmt: skip
 
 
 class Packs:
@@ -53,6 +64,17 @@ class Packs:
         with self._ledger.reading() as connection:
             return queries.locations(connection, digests)
 
+    def damaged(self, digest: Digest) -> Digest | None:
+        """Return a pack that was set aside and has an object, or None."""
+        with self._ledger.reading() as connection:
+            found = queries.locations(connection, [digest], (sql.DAMAGED,)).get(digest)
+        return None if found is None else found.pack
+
+    def has(self, pack: Digest) -> bool:
+        """Tell whether the catalog knows a pack, in whatever state."""
+        with self._ledger.reading() as connection:
+            return connection.scalar(sa.select(sql.pack.c.digest).where(sql.pack.c.digest == pack)) is not None
+
     def add(self, packs: Sequence[Written], lease: int | None = None) -> None:
         """Register packs that are durable, and prolong their writer's lease. Raises Conflict where it is gone."""
         rows = [pack.to_json() for pack in packs]
@@ -71,3 +93,7 @@ class Packs:
     def end_lease(self, lease: int) -> None:
         """Take a lease back."""
         self._ledger.change("end_lease", {"lease": lease}, durable=False)
+
+    def set_aside(self, pack: Digest) -> None:
+        """Mark a pack as damaged: nothing is read from it any more."""
+        self._ledger.change("set_aside", {"pack": pack})

@@ -28,8 +28,10 @@ pack = sa.Table(
     tables,
     sa.Column("digest", _Hex, primary_key=True),
     sa.Column("state", sa.String(10), nullable=False, server_default=LIVE),
-    # The lease of the collector that moved the pack to the trash: whoever holds an older one may rely on it.
+    # Of a pack in the trash: whoever holds an older lease may rely on it. NULL: its file is not there yet.
     sa.Column("fence", sa.BigInteger),
+    # Whether a collector has coded what it holds as tightly as it can.
+    sa.Column("dense", sa.Boolean),
 )
 
 object_ = sa.Table(

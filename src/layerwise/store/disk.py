@@ -42,8 +42,18 @@ LOCK_SECONDS = 60.0
 """How long a lock is waited for before the wait is given up."""
 
 _PART = r"[a-z0-9][a-z0-9_-]{0,99}"
-_NAME = re.compile(rf"(?:{_PART}/){{0,3}}{_PART}(?:\.[a-z0-9]{{1,15}})?\Z")
+_NAME = re.compile(rf"(?:{_PART}/){{0,3}}{_PART}(?:\.[a-z0-9]{{1,15}}(?:-wal|-shm)?)?\Z")
 _TEMPORARY = "tmp"
+
+
+def check_file_name(name: str) -> str:
+    """Return a name that Layerwise makes for a file, or raise InvalidName for one that it would not make."""
+    if not isinstance(name, str) or len(name) > 400 or not _NAME.match(name):
+        found = shorten(name) if isinstance(name, str) else type(name).__name__
+        raise InvalidName(
+            f"{found} is not the name of a file in a repository: expected up to four parts of a-z, 0-9, '_' and '-'"
+        )
+    return name
 
 
 class Disk:
@@ -61,12 +71,7 @@ class Disk:
 
     def at(self, name: str) -> Path:
         """Return the path behind ``name``, or raise InvalidName for one that Layerwise would not make."""
-        if not isinstance(name, str) or len(name) > 400 or not _NAME.match(name):
-            found = shorten(name) if isinstance(name, str) else type(name).__name__
-            raise InvalidName(
-                f"{found} is not the name of a file in a repository: expected up to four parts of a-z, 0-9, '_' and '-'"
-            )
-        return self.path / name
+        return self.path / check_file_name(name)
 
     # The primitives.
 

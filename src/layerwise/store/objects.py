@@ -11,7 +11,7 @@ from layerwise.errors import Damaged, NotFound
 from layerwise.store.blobs import Blobs
 from layerwise.store.catalog import Catalog
 from layerwise.store.coding import decode
-from layerwise.store.packs import pack_name, trash_name
+from layerwise.store.packs import damaged_name, pack_name, trash_name
 from layerwise.store.rows import Location
 from layerwise.store.writer import PackWriter
 from layerwise.words import Digest, parse_digest
@@ -69,6 +69,14 @@ class Objects:
             self._verified[digest] = location
         return view
 
+    def unpack(self, stored: memoryview, at: Location) -> memoryview:
+        """Return the object that ``stored`` bytes of a pack stand for; what it is coded against is read and compared.
+
+        Raises:
+            InvalidFile, Unsupported, Damaged, NotFound: it cannot be unpacked.
+        """
+        return stored if at.coding is None else decode(at.coding, stored, at.length, self.get)
+
     def has(self, digest: Digest) -> bool:
         """Tell whether there is such an object."""
         return self._catalog.packs.locate(parse_digest(digest)) is not None
@@ -91,16 +99,22 @@ class Objects:
 
     def _locate(self, digest: Digest) -> Location:
         location = self._catalog.packs.locate(parse_digest(digest))
-        if location is None:
+        if location is not None:
+            return location
+        pack = self._catalog.packs.damaged(digest)
+        if pack is None:
             raise NotFound(f"there is no object {digest} in this repository")
-        return location
+        raise Damaged(
+            f"object {digest} is damaged: its pack was set aside as {damaged_name(pack)}. Put {pack_name(pack)} back "
+            "from a copy of the repository, then run `layerwise repair`"
+        )
 
     def _view(self, digest: Digest, at: Location) -> memoryview:
         stored = self._stored(at)
         if at.position < 0 or at.stored < 0 or len(stored) != at.stored:
             found = f"it should have {at.stored:,} bytes from byte {at.position:,} on and {len(stored):,} are there"
             raise damaged(digest, at.pack, found)
-        return stored if at.coding is None else decode(at.coding, stored, at.length, self.get)
+        return self.unpack(stored, at)
 
     def _stored(self, at: Location) -> memoryview:
         begin, end = max(at.position, 0), max(at.position + at.stored, 0)

@@ -7,11 +7,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from layerwise import canonical
 from layerwise.errors import InvalidFile, InvalidName
+from layerwise.store.rows import Location
 from layerwise.store.tensors import ALIGNMENT, HARD_MAX_HEADER, MAX_TENSORS, encode_header, read_header
 from layerwise.words import Digest, parse_digest, shorten
 
@@ -26,15 +29,50 @@ MAX_OBJECTS = MAX_TENSORS // 2
 
 _FORMAT_KEY = "format"
 _PADDING = "pad."
+_CODING = "coding."
+_CODED = re.compile(r"(\S{1,200}) (0|[1-9][0-9]{0,17}) ([0-9a-f]{64})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """How an object lies in a pack that does not hold its bytes as they are.
+
+    The pack's name stands for this too: its header has ``<coding> <length> <check>`` under ``coding.<digest>``.
+
+    Attributes:
+        coding: how (`layerwise.store.coding`).
+        length: of the object itself, in bytes.
+        check: the digest of what lies in the pack.
+    """
+
+    coding: str
+    length: int
+    check: Digest
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an object lies: ``position`` of its first byte in the pack file, ``length`` in bytes."""
+    """Where an object lies: ``stored`` bytes from ``position`` of the pack file; ``coded`` if they are not its own."""
 
     digest: Digest
     position: int
-    length: int
+    stored: int
+    coded: Coded | None = None
+
+    @property
+    def length(self) -> int:
+        """Bytes of the object itself."""
+        return self.stored if self.coded is None else self.coded.length
+
+    @property
+    def check(self) -> Digest:
+        """The digest of what lies in the pack."""
+        return self.digest if self.coded is None else self.coded.check
+
+    def at(self, pack: Digest) -> Location:
+        """Return the place as the catalog has it."""
+        coding = None if self.coded is None else self.coded.coding
+        return Location(pack, self.position, self.length, self.stored, coding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +93,7 @@ class Layout:
         end = len(self.header)
         for place, content in zip(self.places, contents, strict=True):
             pieces += [bytes(place.position - end), *content] if place.position > end else content
-            end = place.position + place.length
+            end = place.position + place.stored
         return pieces
 
 
@@ -78,8 +116,13 @@ def damaged_name(pack: Digest) -> str:
     return f"damaged/{parse_digest(pack)}.pack"
 
 
-def lay_out(objects: Sequence[tuple[Digest, int]]) -> Layout:
-    """Return the layout of a pack of ``objects``, given as digest and length, in that order."""
+def lay_out(objects: Sequence[tuple[Digest, int]], coded: Mapping[Digest, Coded] = MappingProxyType({})) -> Layout:
+    """Return the layout of a pack.
+
+    Args:
+        objects: each as its digest and how many bytes of it lie in the pack, in that order.
+        coded: those of them that do not lie there as they are.
+    """
     if not 1 <= len(objects) <= MAX_OBJECTS:
         raise InvalidFile(f"a pack holds 1 to {MAX_OBJECTS:,} objects, found {len(objects):,}")
     entries: list[tuple[str, str, Sequence[int], int]] = []
@@ -91,9 +134,11 @@ def lay_out(objects: Sequence[tuple[Digest, int]]) -> Layout:
         starts.append(end + gap)
         entries.append((digest, "U8", (length,), length))
         end += gap + length
-    header = encode_header(entries, {_FORMAT_KEY: FORMAT}, limit=HARD_MAX_HEADER)
+    codings = {f"{_CODING}{digest}": f"{how.coding} {how.length} {how.check}" for digest, how in coded.items()}
+    header = encode_header(entries, {_FORMAT_KEY: FORMAT, **codings}, limit=HARD_MAX_HEADER)
     places = (
-        Place(digest, len(header) + start, length) for start, (digest, length) in zip(starts, objects, strict=True)
+        Place(digest, len(header) + start, length, coded.get(digest))
+        for start, (digest, length) in zip(starts, objects, strict=True)
     )
     return Layout(header, tuple(places))
 
@@ -108,6 +153,7 @@ def read_pack(data: memoryview, what: str) -> list[Place]:
     if header.metadata.get(_FORMAT_KEY) not in (FORMAT, FORMAT_1):
         found = shorten(header.metadata.get(_FORMAT_KEY, "nothing"))
         raise InvalidFile(f"{what} says its format is {found}; a pack says {FORMAT!r}")
+    codings = _codings(header.metadata, what)
     places = []
     for name, span in header.spans.items():
         if span.dtype != "U8" or len(span.shape) != 1:
@@ -121,10 +167,24 @@ def read_pack(data: memoryview, what: str) -> list[Place]:
                 f"{what} holds {shorten(name)} at byte {span.begin}, which is not a multiple of {ALIGNMENT}"
             )
         try:
-            places.append(Place(parse_digest(name), span.begin, span.end - span.begin))
+            digest = parse_digest(name)
         except InvalidName as error:
             raise InvalidFile(f"{what}: {error}") from None
+        places.append(Place(digest, span.begin, span.end - span.begin, codings.pop(digest, None)))
+    if codings:
+        raise InvalidFile(f"{what} says how {min(codings)} is coded, which it does not hold")
     return places
+
+
+def _codings(metadata: Mapping[str, str], what: str) -> dict[str, Coded]:
+    found = {}
+    for key, text in metadata.items():
+        if key.startswith(_CODING):
+            match = _CODED.match(text)
+            if match is None:
+                raise InvalidFile(f"{what} says {shorten(text)} of an object; expected coding, length and digest")
+            found[key.removeprefix(_CODING)] = Coded(match[1], int(match[2]), Digest(match[3]))
+    return found
 
 
 def name_of(data: memoryview, what: str) -> Digest:

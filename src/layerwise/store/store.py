@@ -12,43 +12,56 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from layerwise import canonical
-from layerwise.errors import InvalidFile, NotFound, Unsupported
+from layerwise.errors import Damaged, InvalidFile, NotFound
+from layerwise.store.blobs import Blobs
 from layerwise.store.catalog import Catalog, Ledger
+from layerwise.store.config import CONFIG, FORMAT, new_config, read_config
 from layerwise.store.disk import Disk
+from layerwise.store.log import LoggedNames
+from layerwise.store.names_log import NAME as NAMES
 from layerwise.store.names_log import NamesLog
 from layerwise.store.objects import Objects
 from layerwise.store.packs import FOLDERS
+from layerwise.store.remote import is_remote, parse_remote
+from layerwise.store.shared import is_shared, open_shared
 from layerwise.words import shorten
 
-FORMAT = 2
-"""The format that this Layerwise writes, and the newest that it reads; docs/format.md says what it is."""
+__all__ = ["CATALOG", "CONFIG", "FORMAT", "Store"]
 
 CATALOG = "catalog.sqlite"
 """The file of the catalog."""
 
-CONFIG = "config.json"
-"""The file that makes a folder a repository."""
-
-_MAX_CONFIG = 1_000_000
 _FOLDERS = ("tmp", "runs", "trash", "damaged", *FOLDERS)
 _OURS = {"packs", "tmp", "runs", "trash", "damaged", "tmp.lock", "catalog.lock"}
 
 
 @dataclass(frozen=True)
 class Store:
-    """One repository's folder. Use `Store.open`, in a ``with``, or call `close`."""
+    """One repository. Use `Store.open`, in a ``with``, or call `close`.
 
+    Attributes:
+        address: where it is: a folder, or ``s3://bucket/prefix``.
+        path: its folder; on an object store this machine's working folder for it.
+        disk: the files of ``path``.
+        blobs: where its packs are.
+        names: the log of its names.
+        objects: what its packs hold.
+        catalog: what it knows.
+        id: which one it is.
+    """
+
+    address: str
     path: Path
     disk: Disk
+    blobs: Blobs
+    names: NamesLog | LoggedNames
     objects: Objects
     catalog: Catalog
     id: str
@@ -58,30 +71,47 @@ class Store:
         """Open a repository.
 
         Args:
-            path: its folder.
+            path: its folder, or ``s3://bucket/prefix``.
             create: whether to make it where there is none.
             disk: what every file effect goes through; a plain `Disk` where not given.
 
         Raises:
             NotFound: there is none, and ``create`` is false.
             InvalidFile: the folder holds other things, or its ``config.json`` cannot be read.
-            Unsupported: it is of a newer format.
+            InvalidName: an address breaks the grammar.
+            Unsupported: it is of a newer format, or the object store cannot be trusted with it.
+            Unreachable: the object store did not answer, or refused.
         """
+        if is_remote(path):
+            return cls._open_shared(parse_remote(path), create)
         disk = disk or Disk(path)
         if not (disk.path / CONFIG).exists():
             if not create:
                 raise NotFound(f"there is no repository at {disk.path}; `layerwise data add NAME SOURCE` makes one")
             _create(disk)
-        config = _read_config(disk)
+        config = read_config(disk.read(CONFIG), str(disk.path))
         # A repository that can only be read has nothing to sweep, and stays of the format that it has.
         with contextlib.suppress(OSError):
             disk.sweep()
             config = _migrate(disk, config)
         if config["format"] == FORMAT:
             disk.trust(_FOLDERS)
-        ledger = Ledger(disk.path / CATALOG, partial(disk.lock, "catalog.lock"), NamesLog(disk))
-        catalog = Catalog(ledger)
-        return cls(disk.path, disk, Objects(disk, catalog), catalog, str(config["id"]))
+        names = NamesLog(disk)
+        lock = partial(disk.lock, "catalog.lock")
+        catalog = Catalog(Ledger(disk.path / CATALOG, lock, names, before_making=partial(_hold_new, disk)))
+        return cls(str(disk.path), disk.path, disk, disk, names, Objects(disk, catalog), catalog, str(config["id"]))
+
+    @classmethod
+    def _open_shared(cls, address: str, create: bool) -> Store:
+        found = open_shared(address, create=create, catalog_file=CATALOG)
+        return cls(
+            address, found.disk.path, found.disk, found.bucket, found.names, found.objects, found.catalog, found.id
+        )
+
+    @staticmethod
+    def exists(path: str | os.PathLike[str]) -> bool:
+        """Tell whether there is a repository."""
+        return is_shared(parse_remote(path)) if is_remote(path) else Disk(path).exists(CONFIG)
 
     def close(self) -> None:
         """Close the catalog and forget mapped packs; views that were handed out stay good."""
@@ -96,6 +126,15 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _hold_new(disk: Disk) -> None:
+    # Versions that are there would be gone without a word.
+    if disk.exists(NAMES) or any(disk.list(folder) for folder in FOLDERS[1:] if disk.exists(folder)):
+        raise Damaged(
+            f"the catalog {disk.path / CATALOG} is not there, and packs are; put it back from a copy of the "
+            "repository, or let `layerwise repair` make it anew"
+        )
 
 
 def _create(disk: Disk) -> None:
@@ -113,9 +152,7 @@ def _create(disk: Disk) -> None:
         if (disk.path / CONFIG).exists():
             return
         _make_folders(disk)
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        config = {"created": created, "format": FORMAT, "id": secrets.token_hex(16)}
-        disk.publish(CONFIG, [canonical.encode(config)])
+        disk.publish(CONFIG, [new_config()])
 
 
 def _make_folders(disk: Disk) -> None:
@@ -133,22 +170,3 @@ def _migrate(disk: Disk, config: dict[str, Any]) -> dict[str, Any]:
         _make_folders(disk)
         disk.publish(CONFIG, [canonical.encode({**config, "format": FORMAT})])
     return {**config, "format": FORMAT}
-
-
-def _read_config(disk: Disk) -> dict[str, Any]:
-    what = str(disk.path / CONFIG)
-    data = disk.read(CONFIG)
-    if len(data) > _MAX_CONFIG:
-        raise InvalidFile(f"{what} has {len(data):,} bytes; a repository's config has fewer than {_MAX_CONFIG:,}")
-    config: Any = canonical.decode(data, what)
-    found = config.get("format") if isinstance(config, dict) else None
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise InvalidFile(f"{what} says format {shorten(str(found))}; expected a whole number from 1")
-    if found > FORMAT:
-        raise Unsupported(
-            f"{disk.path} is a repository of format {found} and this Layerwise reads up to {FORMAT}; "
-            "install a newer Layerwise"
-        )
-    if not isinstance(config.get("id"), str):
-        raise InvalidFile(f"{what} has no 'id'; put the file back from a copy of the repository")
-    return dict(config)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from layerwise.errors import Damaged
+from layerwise.store.streams import hold_plain
 
 ROW = "__row__"
 """The column of a block that keeps the row ids."""
@@ -154,17 +155,17 @@ def decode_block(data: memoryview, schema: pa.Schema, what: str) -> pa.RecordBat
     Raises:
         Damaged: the bytes are not one batch of rows of that schema, or hold more than they show.
     """
+    hold_plain(data, what)
     try:
         with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
-            if not reader.schema.equals(schema):
-                raise Damaged(f"{what} has other columns than its manifest says")
-            batch = reader.read_next_batch()
-            if next(iter(reader), None) is not None:
-                raise Damaged(f"{what} holds more than one batch of rows")
+            same = reader.schema.equals(schema, check_metadata=True)
+            batch = reader.read_next_batch() if same else None
+    except MemoryError:
+        raise  # Arrow's is an ArrowException too, and says nothing about the block.
     except (pa.ArrowException, StopIteration, OSError, ValueError) as error:
-        if isinstance(error, Damaged):
-            raise
         raise Damaged(f"{what} is not an Arrow block: {str(error)[:200]}") from None
+    if batch is None:
+        raise Damaged(f"{what} has other columns than its manifest says")
     return batch
 
 

@@ -56,6 +56,9 @@ MAX_TENSOR_NAME = 500
 MAX_DIMENSIONS = 64
 """Most dimensions of a shape; torch has the same limit."""
 
+MAX_VALUES = (MAX_DIMENSIONS + 16) * MAX_TENSORS
+"""Most values in a header: what so many tensors of so many dimensions take, with room for the metadata."""
+
 _METADATA = "__metadata__"
 _FIELDS = {"dtype", "shape", "data_offsets"}
 _MAX_SIZE = 2**63 - 1
@@ -180,7 +183,7 @@ def read_header(data: memoryview, what: str, *, header_limit: int = MAX_HEADER) 
         raise InvalidFile(f"{what} says its header has {length:,} bytes; at most {limit:,} are read")
     if length > len(data) - 8:
         raise InvalidFile(f"{what} is cut off: its header should have {length:,} bytes, {len(data) - 8:,} are there")
-    parsed = canonical.decode(data[8 : 8 + length], f"the header of {what}")
+    parsed = canonical.decode(data[8 : 8 + length], f"the header of {what}", values=MAX_VALUES)
     if not isinstance(parsed, dict):
         raise InvalidFile(f"the header of {what} is a {type(parsed).__name__}; expected an object")
     metadata = _checked_metadata(parsed.pop(_METADATA, {}), f"the metadata of {what}")
@@ -217,7 +220,8 @@ def _size_of(dtype: object, shape: object, where: str) -> int:
             f"{where} has the shape {shorten(str(shape))}; expected at most {MAX_DIMENSIONS} whole numbers from 0"
         )
     size = math.prod(shape) * SIZES[dtype]
-    if size > _MAX_SIZE:
+    # A 0 makes the size 0, and NumPy and torch refuse or miscount the strides of what stands beside it.
+    if math.prod(filter(None, shape)) * SIZES[dtype] > _MAX_SIZE:
         raise InvalidFile(f"{where} would have more than 2**63 bytes: shape {shorten(str(shape))}")
     return size
 

@@ -14,7 +14,7 @@ from layerwise.store.catalog import Catalog
 from layerwise.store.catalog_packs import Written
 from layerwise.store.disk import Buffer
 from layerwise.store.packs import MAX_OBJECTS, lay_out, pack_name
-from layerwise.store.rows import Entry, Location
+from layerwise.store.rows import Entry
 from layerwise.store.tensors import as_bytes
 from layerwise.words import Digest
 
@@ -136,9 +136,7 @@ class PackWriter:
         layout = lay_out([(digest, size) for digest, (_, size) in self._pending.items()])
         chunks = layout.chunks([content for content, _ in self._pending.values()])
         self._blobs.publish(pack_name(layout.name), chunks)
-        places = tuple(
-            (place.digest, Location(layout.name, place.position, place.length, place.length)) for place in layout.places
-        )
+        places = tuple((place.digest, place.at(layout.name)) for place in layout.places)
         self._unregistered.append(Written(layout.name, places))
         self._pending.clear()
         self._waiting = 0

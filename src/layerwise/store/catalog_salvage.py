@@ -1,0 +1,122 @@
+"""What can still be read of a damaged catalog, and a new one made of what is known.
+
+Rows come with their checksums, so what is taken over is what was written. A table is read from both ends, as far as
+each goes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from layerwise.errors import Damaged
+from layerwise.store import catalog_rows as rows
+from layerwise.store import catalog_tables as sql
+from layerwise.store.catalog_database import BUSY_SECONDS, Database
+from layerwise.store.catalog_migrations import note_names
+from layerwise.store.catalog_packs import Written
+from layerwise.store.rows import Entry
+
+TABLES = ("entry", "alias", "run", "metric")
+"""What is taken over: everything else is made anew from the packs."""
+
+Salvaged = Mapping[str, Sequence[dict[str, Any]]]
+"""Whole rows by table, each as it was written."""
+
+
+def salvage_catalog(path: Path) -> Salvaged:
+    """Return the rows of a catalog that can be read and are what was written; none where nothing can be read."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        # A text that is no UTF-8 any more must not end the reading of its table.
+        connection.text_factory = lambda data: data.decode("utf-8", "replace")
+        for name in TABLES:
+            found[name] = list(_table(connection, sql.tables.tables[name]))
+    return found
+
+
+def _table(connection: sqlite3.Connection, table: sa.Table) -> Iterator[dict[str, Any]]:
+    keys = [column.name for column in table.primary_key.columns]
+    seen: set[tuple[Any, ...]] = set()
+    for direction in ("ASC", "DESC"):
+        query = f'SELECT * FROM "{table.name}" ORDER BY rowid {direction}'  # noqa: S608 (names of our own tables)
+        for row in _as_far_as_it_goes(connection, query):
+            with suppress(Damaged, KeyError, IndexError, TypeError):
+                whole = rows.opened(table, dict(row))
+                key = tuple(whole[name] for name in keys)
+                if key not in seen:
+                    seen.add(key)
+                    yield whole
+
+
+def _as_far_as_it_goes(connection: sqlite3.Connection, query: str) -> Iterator[sqlite3.Row]:
+    with suppress(sqlite3.Error, OverflowError):
+        yield from connection.execute(query)
+
+
+def make_catalog(
+    path: Path,
+    packs: Mapping[str, Sequence[Written]],
+    entries: Sequence[Entry],
+    aliases: Sequence[Mapping[str, Any]],
+    kept: Salvaged,
+    first: int,
+) -> None:
+    """Make a new catalog file of packs, versions, aliases, runs and metrics; durable when this returns.
+
+    Args:
+        path: the file; it must not be there.
+        packs: what every pack holds, by the state of the pack.
+        entries: every version; the newest of each branch becomes its head.
+        aliases: rows of the table.
+        kept: the rows of runs and metrics, by table.
+        first: the number of the first change of a name: one that the log of names has not had.
+    """
+    database = Database(sa.URL.create("sqlite", database=str(path)))
+    try:
+        with database.writing() as connection:
+            for state, some in packs.items():
+                for pack in some:
+                    connection.execute(sql.pack.insert().values(digest=pack.pack, state=state))
+                    rows.insert(connection, sql.object_, pack.to_rows())
+            rows.insert(connection, sql.entry, [asdict(entry) for entry in entries])
+            rows.insert(connection, sql.branch, _heads(entries))
+            rows.insert(connection, sql.alias, aliases)
+            rows.insert(connection, sql.run, kept["run"])
+            rows.insert(connection, sql.metric, kept["metric"])
+            note_names(connection, first)
+    finally:
+        database.close()
+
+
+def _heads(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    newest: dict[tuple[str, str, str], int] = {}
+    for entry in entries:
+        key = (entry.sort, entry.name, entry.branch)
+        newest[key] = max(entry.number, newest.get(key, 0))
+    return [
+        {"sort": sort, "name": name, "branch": branch, "head": head} for (sort, name, branch), head in newest.items()
+    ]
+
+
+def overwrite_catalog(path: Path, new: Path) -> bool:
+    """Put the contents of a new catalog into the old one's file, in one transaction of SQLite.
+
+    Whoever has the old one open sees the new contents with the next look. Return False, and change nothing, where the
+    old file is not one that SQLite can write to.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as target, closing(sqlite3.connect(new)) as source:
+            target.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+            target.execute("PRAGMA synchronous=FULL")
+            source.backup(target)
+    except sqlite3.DatabaseError:
+        return False
+    return True

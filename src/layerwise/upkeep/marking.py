@@ -1,0 +1,87 @@
+"""What is needed: every object that a version names, and every object that one of those is coded against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from layerwise.store.catalog import Entry
+from layerwise.store.coding import bases_of
+from layerwise.store.rows import Location
+from layerwise.store.store import Store
+from layerwise.upkeep.manifests import references
+from layerwise.words import Digest
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""When a version was made whose time cannot be read: it counts as new."""
+
+
+class Marks:
+    """What versions name, taken from their manifests. Every version there ever was is kept, of models and datasets.
+
+    >>> marks = Marks(store)  # doctest: +SKIP
+    >>> marks.update()  # doctest: +SKIP
+    >>> marks.newest[digest]  # doctest: +SKIP
+    datetime.datetime(2026, 1, 31, 9, 30, tzinfo=datetime.timezone.utc)
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: set[tuple[str, str, int]] = set()
+        self.newest: dict[Digest, datetime] = {}
+        """The objects that versions name, and when the newest version that names each was made."""
+
+    @property
+    def versions(self) -> int:
+        """How many versions were looked at."""
+        return len(self._seen)
+
+    def update(self) -> None:
+        """Mark what the versions name that were published since the last time.
+
+        Raises:
+            NotFound, Damaged, InvalidFile, Unsupported: a manifest cannot be read; the message names it. Nothing is
+                to be collected then.
+        """
+        for entry in self._store.catalog.every_entry():
+            key = (entry.sort, entry.name, entry.number)
+            if key not in self._seen:
+                self._mark(entry)
+                self._seen.add(key)
+
+    def _mark(self, entry: Entry) -> None:
+        made = _moment(entry.created)
+        for digest in (entry.digest, *references(self._store, entry).values()):
+            self.newest[digest] = max(made, self.newest.get(digest, made))
+
+    def reached(self, bases: Mapping[Digest, Iterable[Digest]]) -> set[Digest]:
+        """Return all that is needed: what versions name, and what that is coded against, and so on.
+
+        Args:
+            bases: by object, those that it cannot be read without (``bases_in``).
+        """
+        found = set(self.newest)
+        waiting = [base for digest in found for base in bases.get(digest, ())]
+        while waiting:
+            digest = waiting.pop()
+            if digest not in found:
+                found.add(digest)
+                waiting.extend(bases.get(digest, ()))
+        return found
+
+
+def bases_in(packs: Iterable[Mapping[Digest, Location]]) -> dict[Digest, set[Digest]]:
+    """Return the objects that others are coded against, by those others, over all their copies in ``packs``."""
+    found: dict[Digest, set[Digest]] = {}
+    for objects in packs:
+        for digest, at in objects.items():
+            if at.coding is not None and (bases := bases_of(at.coding)):
+                found.setdefault(digest, set()).update(bases)
+    return found
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return NEVER

@@ -1,0 +1,179 @@
+"""The catalog made anew: from the packs, which hold every manifest, the log of names, and what can be read of the old.
+
+The old catalog is kept beside the damaged packs. Versions that were acknowledged come back; a manifest that lost a race
+for its number does not.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from layerwise import canonical
+from layerwise.store.catalog import Entry
+from layerwise.store.catalog_salvage import Salvaged, make_catalog, overwrite_catalog, salvage_catalog
+from layerwise.store.catalog_tables import DAMAGED, LIVE
+from layerwise.store.store import CATALOG, Store
+from layerwise.upkeep.manifests import Unnamed, unnamed
+from layerwise.upkeep.names import logged_names
+from layerwise.upkeep.packs import salvage
+from layerwise.upkeep.scan import Scanned, scan
+from layerwise.versions.manifest import Manifest
+
+NEW = "catalog.new"
+"""The file of a catalog that is being made."""
+
+_LOG_FILES = (f"{CATALOG}-wal", f"{CATALOG}-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What the new catalog has, and where the old one is.
+
+    Attributes:
+        versions, aliases, runs, metrics: how many there are now.
+        packs, objects: what was found on disk.
+        recovered: versions that neither the old catalog nor the log of names had, found by their manifests.
+        damaged: packs that were set aside.
+        absent: versions whose manifest is damaged or gone: they keep their number, and cannot be read.
+        old: the file that the old catalog was kept in; empty where there was none.
+    """
+
+    versions: int
+    aliases: int
+    runs: int
+    metrics: int
+    packs: int
+    objects: int
+    recovered: tuple[str, ...]
+    damaged: tuple[str, ...]
+    absent: tuple[str, ...]
+    old: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self)
+
+
+def repair(store: Store) -> Repaired:
+    """Make the catalog of a repository anew; the old one is kept. Nobody else can write meanwhile.
+
+    Example:
+        >>> repair(store).versions  # doctest: +SKIP
+        12
+    """
+    with store.disk.lock("catalog.lock"):
+        path = store.disk.path / CATALOG
+        kept = salvage_catalog(path) if path.exists() else {"entry": [], "alias": [], "run": [], "metric": []}
+        old = _keep_old(store)
+        scanned = scan(store)
+        entries, recovered = _entries(store, kept, scanned)
+        aliases = _aliases(store, kept, entries)
+        runs = {**_runs_of(scanned, entries), **{row["id"]: row for row in kept["run"]}}
+        metrics = [row for row in kept["metric"] if row["run"] in runs]
+        store.disk.discard(NEW)
+        make_catalog(
+            store.disk.path / NEW, {LIVE: scanned.written(), DAMAGED: scanned.set_aside()}, entries, aliases,
+            {"run": list(runs.values()), "metric": metrics}, store.names.last() + 1,
+        )  # fmt: skip
+        _put_in_place(store)
+    store.catalog.close()
+    for pack in scanned.damaged:
+        salvage(store, pack)
+    absent = tuple(f"{e.name}@{e.number}" for e in entries if e.digest not in scanned.objects)
+    return Repaired(
+        len(entries), len(aliases), len(runs), len(metrics), len(scanned.packs), len(scanned.objects),
+        recovered, tuple(sorted(scanned.damaged)), absent, old,
+    )  # fmt: skip
+
+
+def _keep_old(store: Store) -> str:
+    stamp = datetime.now(UTC).strftime("%Y%m%dt%H%M%S%f")
+    old = ""
+    for name, suffix in ((CATALOG, "sqlite"), (_LOG_FILES[0], "wal")):
+        with suppress(FileNotFoundError):
+            data = store.disk.read(name)
+            store.disk.publish(f"damaged/catalog-{stamp}.{suffix}", [data])
+            old = old or f"damaged/catalog-{stamp}.sqlite"
+    return old
+
+
+def _put_in_place(store: Store) -> None:
+    disk = store.disk
+    if disk.exists(CATALOG) and overwrite_catalog(disk.path / CATALOG, disk.path / NEW):
+        disk.discard(NEW)
+        return
+    # SQLite cannot open the old one, so nobody else has it open. Its log must be gone before the new one comes: SQLite
+    # would take it for the new one's.
+    for name in (CATALOG, *_LOG_FILES):
+        disk.discard(name)
+    disk.sync_folder()
+    disk.rename(NEW, CATALOG)
+    disk.sync_folder()
+
+
+def _entries(store: Store, kept: Salvaged, scanned: Scanned) -> tuple[list[Entry], tuple[str, ...]]:
+    named = {**logged_names(store)[0], **{(r["sort"], r["name"], r["number"]): Entry(**r) for r in kept["entry"]}}
+    last: dict[tuple[str, str], int] = defaultdict(int)
+    for sort, name, number in named:
+        last[sort, name] = max(last[sort, name], number)
+    candidates: dict[tuple[str, str, int], list[Unnamed]] = defaultdict(list)
+    for found in unnamed(scanned.manifests()):
+        entry = found.entry
+        if entry.number > last[entry.sort, entry.name] or (entry.sort, entry.name, entry.number) not in named:
+            candidates[entry.sort, entry.name, entry.number].append(found)
+    recovered = _recovered(candidates, last, named)
+    entries = sorted({**named, **recovered}.values(), key=lambda entry: (entry.sort, entry.name, entry.number))
+    return entries, tuple(f"{entry.name}@{entry.number}" for entry in recovered.values())
+
+
+def _recovered(
+    candidates: Mapping[tuple[str, str, int], list[Unnamed]],
+    last: Mapping[tuple[str, str], int],
+    named: Mapping[tuple[str, str, int], Entry],
+) -> dict[tuple[str, str, int], Entry]:
+    taken: dict[tuple[str, str, int], Entry] = {}
+    # A run whose version has a higher number lost the race for the lower one.
+    highest: dict[str, int] = {}
+    for key, some in candidates.items():
+        for found in some:
+            highest[found.run] = max(key[2], highest.get(found.run, 0))
+    for key in sorted(candidates):
+        sort, name, number = key
+        if number > 1 and (sort, name, number - 1) not in named and (sort, name, number - 1) not in taken:
+            continue  # A number never follows a gap.
+        some = [found for found in candidates[key] if not found.run or highest[found.run] == number]
+        for found in sorted(some or candidates[key], key=lambda found: (found.entry.created, found.entry.digest)):
+            taken.setdefault(key, found.entry)
+    return taken
+
+
+def _runs_of(scanned: Scanned, entries: Iterable[Entry]) -> dict[str, dict[str, Any]]:
+    """Return the runs that made the versions, as far as their manifests say."""
+    found = {}
+    for entry in entries:
+        if entry.sort == "model" and entry.digest in scanned.objects:
+            what = f"the manifest of {entry.name}@{entry.number}"
+            said = Manifest.from_json(canonical.decode(scanned.get(entry.digest), what), what)
+            if said.run:
+                config = {"model": dict(said.graph), "data": dict(said.data), "training": dict(said.training)}
+                found[said.run] = {
+                    "id": said.run, "model": said.model, "status": "stopped" if said.outcome == "stopped" else "done",
+                    "version": said.number, "created": said.created, "finished": said.created, "actor": said.actor,
+                    "config": canonical.encode(config).decode(),
+                }  # fmt: skip
+    return found
+
+
+def _aliases(store: Store, kept: Salvaged, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    there = {(entry.sort, entry.name, entry.number) for entry in entries}
+    known = {**logged_names(store)[1], **{(r["sort"], r["name"], r["alias"]): r["number"] for r in kept["alias"]}}
+    return [
+        {"sort": sort, "name": name, "alias": alias, "number": number}
+        for (sort, name, alias), number in sorted(known.items())
+        if (sort, name, number) in there
+    ]

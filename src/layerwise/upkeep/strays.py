@@ -1,0 +1,68 @@
+"""Packs that the catalog does not know: of writers that died before they could register them, or that still may."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from layerwise.errors import Invalid
+from layerwise.store.catalog import Written
+from layerwise.store.catalog_collector import PackRow
+from layerwise.store.packs import FOLDERS, name_of, read_pack
+from layerwise.store.store import Store
+from layerwise.words import Digest
+
+_PACK = re.compile(r"([0-9a-f]{64})\.pack\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """Packs on disk that no row names, and files that look like some and cannot be read."""
+
+    packs: tuple[Written, ...]
+    unreadable: tuple[str, ...]
+
+    def rows(self) -> list[PackRow]:
+        """Return them as if the catalog knew them."""
+        return [PackRow(dict(pack.objects), "stray", None, False) for pack in self.packs]
+
+
+def find_strays(store: Store) -> Strays:
+    """Return the packs that the catalog does not know.
+
+    A writer at work may be about to register one: it is put into the trash, which that does not hinder.
+    """
+    files = list(_files(store))
+    # After the list: a pack that was registered meanwhile is none.
+    known = store.catalog.collector.states()
+    packs: dict[Digest, Written] = {}
+    unreadable = []
+    for name, pack in files:
+        if pack in known:
+            continue
+        try:
+            packs[pack] = _read(store, name, pack)
+        except FileNotFoundError:
+            continue
+        except Invalid:
+            unreadable.append(name)
+    return Strays(tuple(packs.values()), tuple(unreadable))
+
+
+def _files(store: Store) -> Iterator[tuple[str, Digest]]:
+    for folder in ("trash", *FOLDERS[1:]):
+        try:
+            names = store.blobs.list(folder)
+        except FileNotFoundError:
+            continue
+        for name in names:
+            if match := _PACK.match(name):
+                yield f"{folder}/{name}", Digest(match[1])
+
+
+def _read(store: Store, name: str, pack: Digest) -> Written:
+    data = store.blobs.read(name)
+    if name_of(data, name) != pack:
+        raise Invalid(name)
+    return Written(pack, tuple((place.digest, place.at(pack)) for place in read_pack(data, name)))
