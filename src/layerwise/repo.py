@@ -219,8 +219,17 @@ class Repository:
         return entry
 
     def layer_state(self, digest: Digest, what: str) -> dict[str, RawTensor]:
-        """Return a layer's tensors, memory-mapped."""
+        """Return a layer's tensors, memory-mapped, read-only."""
         return unframe(self.store.objects.get(digest, what), what)
+
+    def layer_states(self, states: Mapping[str, Digest]) -> dict[str, dict[str, RawTensor]]:
+        """Return the tensors of layers by what a message calls them: memory-mapped, not copied, the caller's own.
+
+        Args:
+            states: the states' digests by what a message calls them.
+        """
+        loading = self.store.loading()
+        return {what: unframe(loading.get(digest, what), what) for what, digest in states.items()}
 
     def json(self, digest: Digest, what: str) -> Any:
         """Return an object that is JSON, such as a run's environment."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from layerwise.canonical import digest
 from layerwise.errors import Damaged
 from layerwise.store.tensors import RawTensor
-from layerwise.words import Digest
+from layerwise.words import Digest, shorten
 
 _WORDS = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
@@ -31,7 +31,11 @@ def _raw(tensor: Tensor) -> RawTensor:
 
 def digest_tensors(tensors: Mapping[str, Tensor]) -> Digest:
     """Return the digest of tensors: names, types, shapes and bits."""
-    raw = to_raw(tensors)
+    return digest_raw(to_raw(tensors))
+
+
+def digest_raw(raw: Mapping[str, RawTensor]) -> Digest:
+    """Return the digest of the store's tensors; of torch's, it is that of `digest_tensors`."""
     return digest("tensors.v1", *(part for name in sorted(raw) for part in _parts(name, raw[name])))
 
 
@@ -40,14 +44,19 @@ def _parts(name: str, raw: RawTensor) -> tuple[bytes | memoryview, ...]:
 
 
 def from_raw(tensors: Mapping[str, RawTensor]) -> dict[str, Tensor]:
-    """Return the store's tensors as torch's, copied, so that they can be written to."""
+    """Return the store's tensors as torch's, to be written to: copied only where the store's cannot be."""
     return {name: _tensor(name, raw) for name, raw in tensors.items()}
 
 
 def _tensor(name: str, raw: RawTensor) -> Tensor:
     if raw.dtype not in _TYPES:
-        raise Damaged(f"the tensor {name[:60]!r} has the type {raw.dtype!r}, which no layer makes")
+        raise Damaged(f"the tensor {shorten(name)} has the type {raw.dtype!r}, which no layer makes")
     dtype = _TYPES[raw.dtype]
     if not len(raw.data):
         return torch.empty(raw.shape, dtype=dtype)
-    return torch.frombuffer(bytearray(raw.data), dtype=dtype).view(raw.shape)
+    data = memoryview(raw.data)
+    octets = torch.frombuffer(bytearray(data) if data.readonly else data, dtype=torch.uint8)
+    # Compiled code counts on 0 and 1: another value is counted one way in one place and another way in the next.
+    if dtype == torch.bool and octets.max() > 1:
+        raise Damaged(f"the tensor {shorten(name)} has truth values that are neither 0 nor 1")
+    return octets.view(dtype).view(raw.shape)

@@ -83,11 +83,10 @@ class Version:
     @functools.cached_property
     def states(self) -> dict[str, State]:
         """What every layer has learned, by path; layers that learn nothing are left out."""
-        return {
-            path: from_raw(self.repo.layer_state(entry.state, f"the state of {self.address}/{path}"))
-            for path, entry in self.manifest.layers.items()
-            if entry.state is not None
-        }
+        found = {path: entry.state for path, entry in self.manifest.layers.items() if entry.state is not None}
+        names = {path: f"the state of {self.address}/{path}" for path in found}
+        raw = self.repo.layer_states({names[path]: digest for path, digest in found.items()})
+        return {path: from_raw(raw[names[path]]) for path in found}
 
     @functools.cached_property
     def types(self) -> dict[str, pa.DataType]:

@@ -20,6 +20,12 @@ class Blobs(Protocol):
     def read_range(self, name: str, begin: int, end: int) -> memoryview:
         """Return bytes ``begin`` to ``end`` of a file that never changes; fewer where it ends before."""
 
+    def read_private(self, name: str) -> memoryview | None:
+        """Return the bytes of a file, mapped, writable, for the caller alone; None where files cannot be mapped.
+
+        Raises FileNotFoundError.
+        """
+
     def forget(self, name: str) -> None:
         """Read a file anew the next time, where a copy or a view of it was kept."""
 

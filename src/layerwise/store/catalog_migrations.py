@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -67,7 +68,7 @@ def note_names(connection: sa.Connection, first: int = 1) -> None:
     """
     entries = rows.select(connection, sql.entry, (), *sql.entry.primary_key.columns)
     aliases = rows.select(connection, sql.alias, (), *sql.alias.primary_key.columns)
-    changes: list[dict[str, object]] = [
+    changes: list[dict[str, Any]] = [
         *({"do": "publish", "args": {"entry": row, "expected": row["parent"]}} for row in entries),
         *({"do": "set_alias", "args": row} for row in aliases),
     ]

@@ -77,11 +77,18 @@ class Disk:
 
     def read(self, name: str) -> memoryview:
         """Return the bytes of a file, mapped into memory, read-only; they stay when the file is unlinked."""
+        return self._map(name, mmap.ACCESS_READ)
+
+    def read_private(self, name: str) -> memoryview:
+        """Return the bytes of a file, mapped and writable; a page that is written to is copied, the file stays."""
+        return self._map(name, mmap.ACCESS_COPY)
+
+    def _map(self, name: str, access: int) -> memoryview:
         descriptor = os.open(self.at(name), os.O_RDONLY | _BINARY)
         try:
             # An empty file cannot be mapped.
             length = os.fstat(descriptor).st_size
-            return memoryview(mmap.mmap(descriptor, length, access=mmap.ACCESS_READ) if length else b"")
+            return memoryview(mmap.mmap(descriptor, length, access=access) if length else bytearray())
         finally:
             os.close(descriptor)
 

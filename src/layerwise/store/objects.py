@@ -11,6 +11,7 @@ from layerwise.errors import Damaged, NotFound
 from layerwise.store.blobs import Blobs
 from layerwise.store.catalog import Catalog
 from layerwise.store.coding import decode
+from layerwise.store.fingerprints import Fingerprints
 from layerwise.store.packs import damaged_name, pack_name, trash_name
 from layerwise.store.rows import Location
 from layerwise.store.writer import PackWriter
@@ -24,8 +25,9 @@ class Objects:
         self._blobs = blobs
         self._catalog = catalog
         self._verified: dict[Digest, Location] = {}
+        self._fingerprints = Fingerprints()
 
-    def get(self, digest: Digest, what: str = "") -> memoryview:
+    def get(self, digest: Digest, what: str = "", *, learn: bool = False) -> memoryview:
         """Return an object's bytes: a read-only view of its pack, mapped into memory, not copied.
 
         The bytes are compared with the digest the first time this process reads them. One that a collector packed
@@ -34,17 +36,18 @@ class Objects:
         Args:
             digest: the object.
             what: how a message names it, e.g. ``"the state of digits@3/edges"``.
+            learn: whether to recognise these bytes when they are put again.
 
         Raises:
             NotFound: there is no such object.
             Damaged: the pack is absent, cut off or changed; names the object and the pack.
         """
         try:
-            return self._get(digest)
+            return self._get(digest, learn)
         except Damaged as error:
             raise Damaged(f"{what}: {error}" if what else str(error)) from None
 
-    def _get(self, digest: Digest) -> memoryview:
+    def _get(self, digest: Digest, learn: bool) -> memoryview:
         known = self._verified.get(digest)
         if known is not None:
             try:
@@ -56,8 +59,8 @@ class Objects:
         try:
             view = self._view(digest, location)
         except FileNotFoundError:
-            # A collector may have moved the object between the two steps.
-            location = self._locate(digest)
+            # A collector may have moved the object between the two steps, or another machine did long ago.
+            location = self._locate(digest, fresh=True)
             try:
                 view = self._view(digest, location)
             except FileNotFoundError:
@@ -65,9 +68,15 @@ class Objects:
         if canonical.digest_bytes([view]) != digest:
             self._blobs.forget(pack_name(location.pack))
             raise damaged(digest, location.pack, "its bytes have changed")
+        if learn:
+            self._fingerprints.learn(digest, view)
         if location.coding is None:
             self._verified[digest] = location
         return view
+
+    def verified_at(self, digest: Digest) -> Location | None:
+        """Return where an object lies whose bytes were compared here, as they are; None where it is coded."""
+        return self._verified.get(digest)
 
     def unpack(self, stored: memoryview, at: Location) -> memoryview:
         """Return the object that ``stored`` bytes of a pack stand for; what it is coded against is read and compared.
@@ -91,14 +100,14 @@ class Objects:
         Args:
             pack_bytes: how much of what is put may wait in memory for its pack to be written; 64 MiB if not said.
         """
-        return PackWriter(self._blobs, self._catalog, pack_bytes)
+        return PackWriter(self._blobs, self._catalog, self._fingerprints, pack_bytes)
 
     def close(self) -> None:
         """Forget what was verified; views that were handed out stay good."""
         self._verified.clear()
 
-    def _locate(self, digest: Digest) -> Location:
-        location = self._catalog.packs.locate(parse_digest(digest))
+    def _locate(self, digest: Digest, *, fresh: bool = False) -> Location:
+        location = self._catalog.packs.locate(parse_digest(digest), fresh=fresh)
         if location is not None:
             return location
         pack = self._catalog.packs.damaged(digest)

@@ -160,6 +160,8 @@ def as_bytes(data: Buffer) -> memoryview:
 def unframe(data: memoryview, what: str, *, header_limit: int = MAX_HEADER) -> dict[str, RawTensor]:
     """Return the tensors of a safetensors file as views of ``data``, after every check of docs/format.md.
 
+    They can be written to where ``data`` can.
+
     Args:
         data: the whole file.
         what: how a message names it, e.g. ``"the state of digits@3/edges"``.
@@ -168,9 +170,10 @@ def unframe(data: memoryview, what: str, *, header_limit: int = MAX_HEADER) -> d
     Raises:
         InvalidFile: naming ``what``, the tensor, what was found and what was expected.
     """
-    flat = as_bytes(data)
-    header = read_header(flat, what, header_limit=header_limit)
-    return {name: RawTensor(span.dtype, span.shape, flat[span.begin : span.end]) for name, span in header.spans.items()}
+    header = read_header(as_bytes(data), what, header_limit=header_limit)
+    whole = data.cast("B") if data.nbytes else data
+    found = header.spans.items()
+    return {name: RawTensor(span.dtype, span.shape, whole[span.begin : span.end]) for name, span in found}
 
 
 def read_header(data: memoryview, what: str, *, header_limit: int = MAX_HEADER) -> Header:

@@ -13,6 +13,7 @@ from layerwise.store.blobs import Blobs
 from layerwise.store.catalog import Catalog
 from layerwise.store.catalog_packs import Written
 from layerwise.store.disk import Buffer
+from layerwise.store.fingerprints import Fingerprints
 from layerwise.store.packs import MAX_OBJECTS, lay_out, pack_name
 from layerwise.store.rows import Entry
 from layerwise.store.tensors import as_bytes
@@ -28,9 +29,10 @@ class PackWriter:
     It holds a lease from beginning to end: an object that it found in the repository is not removed meanwhile.
     """
 
-    def __init__(self, blobs: Blobs, catalog: Catalog, pack_bytes: int = 0) -> None:
+    def __init__(self, blobs: Blobs, catalog: Catalog, fingerprints: Fingerprints, pack_bytes: int = 0) -> None:
         self._blobs = blobs
         self._catalog = catalog
+        self._fingerprints = fingerprints
         self._pack_bytes = pack_bytes or PACK_BYTES
         self._lease: int | None = None
         self._pending: dict[Digest, tuple[list[memoryview], int]] = {}
@@ -66,14 +68,20 @@ class PackWriter:
         An object that the repository has, or that this writer was given before, is not written again. The
         caller may change the memory behind ``chunks`` when this returns.
         """
-        return self._put([chunks], copy=True)[0]
+        views = [as_bytes(chunk) for chunk in chunks]
+        digest = canonical.digest_bytes(views)
+        self._put([digest], [views], copy=True)
+        return digest
 
     def put_all(self, contents: Sequence[Sequence[Buffer]]) -> list[Digest]:
         """Put many objects and return their digests; nothing is copied.
 
         The caller leaves the memory behind ``contents`` alone until the ``with`` block ends.
         """
-        return self._put(contents, copy=False)
+        objects = [[as_bytes(chunk) for chunk in chunks] for chunks in contents]
+        digests = self._fingerprints.digest_all(objects)
+        self._put(digests, objects, copy=False)
+        return digests
 
     def publish(
         self, entry: Entry, *, expected: int | None, names: Collection[Digest], run: Mapping[str, Any] | None = None
@@ -105,10 +113,8 @@ class PackWriter:
             )
         return self._lease
 
-    def _put(self, contents: Sequence[Sequence[Buffer]], *, copy: bool) -> list[Digest]:
+    def _put(self, digests: Sequence[Digest], objects: Sequence[list[memoryview]], *, copy: bool) -> None:
         self._held()
-        objects = [[as_bytes(chunk) for chunk in chunks] for chunks in contents]
-        digests = [canonical.digest_bytes(views) for views in objects]
         written = {digest for pack in self._unregistered for digest, _ in pack.objects}
         wanted = {digest for digest in digests if digest not in self._pending and digest not in written}
         wanted -= self._catalog.packs.present(wanted).keys()
@@ -116,7 +122,6 @@ class PackWriter:
             if digest in wanted:
                 wanted.remove(digest)
                 self._add(digest, views, copy=copy)
-        return digests
 
     def _add(self, digest: Digest, views: list[memoryview], *, copy: bool) -> None:
         size = sum(len(view) for view in views)
