@@ -6,7 +6,7 @@ import atexit
 import dataclasses
 import getpass
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from layerwise.data.schema import parse_type
 from layerwise.errors import Conflict, InvalidData, Moved, NotFound
 from layerwise.store.catalog import Entry, RunRow
 from layerwise.store.catalog_runs import ended
+from layerwise.store.rows import MetricKey, RunFilter, RunPage
 from layerwise.store.remote import is_remote
 from layerwise.store.store import Store
 from layerwise.store.tensors import RawTensor, frame, unframe
@@ -30,6 +31,7 @@ from layerwise.upkeep.collected import Collected
 from layerwise.upkeep.gc import COLD_AFTER, DEAD_SHARE, collect
 from layerwise.upkeep.repair import Repaired, repair
 from layerwise.upkeep.verify import Verified, Watch, verify
+from layerwise.versions.changes import changed_layers
 from layerwise.versions.manifest import LayerEntry, Manifest
 from layerwise.words import Address, Digest, parse_name, parse_version
 
@@ -151,6 +153,15 @@ class Repository:
         """Return a version's manifest."""
         what = f"the manifest of {entry.name}@{entry.number}"
         return Manifest.from_json(decode(self.store.objects.get(entry.digest, what), what), what)
+
+    def changed_layers(self, old: str, new: str) -> list[str]:
+        """Return the layers that differ between two versions of models: added, removed, other kind, state or code.
+
+        Example:
+            >>> repo.changed_layers("digits@2", "digits@3")  # doctest: +SKIP
+            ['edges']
+        """
+        return changed_layers(self.manifest(self.find(old)), self.manifest(self.find(new)))
 
     def column_types(self, manifest: Manifest) -> dict[str, pa.DataType]:
         """Return the types that the dataset's columns had in training, by name: rows to answer have them too."""
@@ -296,13 +307,25 @@ class Repository:
         """Write down how a run ended."""
         self.store.catalog.runs.finish(run, status, version)
 
-    def runs(self, model: str | None = None) -> list[RunRow]:
-        """Return the runs, newest first."""
-        return self.store.catalog.runs.newest(model)
+    def runs(self, model: str | None = None, **wanted: Any) -> list[RunRow]:
+        """Return the runs, newest first: of one model or of all; ``wanted`` is any field of `RunFilter`.
 
-    def metrics(self, run: str) -> list[tuple[int, str, float]]:
-        """Return the metrics of every epoch of a run: (epoch, name, value)."""
-        return self.store.catalog.runs.metrics(run)
+        Example:
+            >>> repo.runs("digits", status="failed", since="2026-01-01", limit=10)  # doctest: +SKIP
+        """
+        return list(self.find_runs(RunFilter(model=model, **wanted)).runs)
+
+    def find_runs(self, wanted: RunFilter) -> RunPage:
+        """Return a page of the runs that a filter finds, and how many it finds in all."""
+        return self.store.catalog.runs.find(wanted)
+
+    def metric_keys(self, run: str, prefix: str = "", after: str = "", limit: int = 1000) -> list[MetricKey]:
+        """Return which metrics a run has, by key, with the last value of each: a page, after the key ``after``."""
+        return self.store.catalog.runs.keys(run, prefix, after, limit)
+
+    def metrics(self, run: str, keys: Sequence[str] | None = None) -> list[tuple[int, str, float]]:
+        """Return the metrics of every epoch of a run: (epoch, name, value); of some names, or all."""
+        return self.store.catalog.runs.metrics(run, keys)
 
     def _all(self, sort: str, name: str, missing: list[Entry] | None = None) -> list[Entry]:
         entries = self.store.catalog.entries(sort, parse_name(name))

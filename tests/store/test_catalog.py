@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from layerwise.errors import Conflict, Damaged, InvalidName, Moved, NotFound, Unsupported
 from layerwise.store.catalog import Catalog, Entry, Ledger, Location, Written
+from layerwise.store.rows import RunFilter
 from layerwise.words import Digest
 
 PATH_LIKE = ("../x", "/etc/passwd", "a/b", "a\0b", "x" * 10_000, "", "a b", "a'; DROP TABLE entry;--", ".", "~root")
@@ -200,7 +201,7 @@ def test_a_name_like_a_path_is_refused_everywhere(catalog: Catalog, bad: str) ->
         lambda: catalog.publish(replace(entry(2), digest=Digest(bad)), expected=None),
         lambda: catalog.publish(replace(entry(2), sort=bad), expected=None),
         lambda: catalog.packs.add([Written(Digest(bad), ())]),
-        lambda: catalog.runs.newest(bad),
+        lambda: catalog.runs.find(RunFilter(bad)),
     ):
         with pytest.raises(InvalidName) as caught:
             wrong()

@@ -11,6 +11,7 @@ import pytest
 
 from layerwise.errors import Conflict, Invalid, InvalidName, NotFound
 from layerwise.store.catalog import Catalog, Ledger, RunRow
+from layerwise.store.rows import RunFilter
 
 RUN = RunRow(
     id="r1",
@@ -33,14 +34,14 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 def test_a_run_comes_back_with_its_settings(catalog: Catalog) -> None:
     catalog.runs.start(RUN)
-    assert catalog.runs.newest() == catalog.runs.newest("digits") == [RUN]
-    assert catalog.runs.newest("other") == []
+    assert list(catalog.runs.find().runs) == list(catalog.runs.find(RunFilter("digits")).runs) == [RUN]
+    assert list(catalog.runs.find(RunFilter("other")).runs) == []
 
 
 def test_a_finished_run_says_how_and_when(catalog: Catalog) -> None:
     catalog.runs.start(RUN)
     catalog.runs.finish("r1", "done", 3)
-    found = catalog.runs.newest()[0]
+    found = list(catalog.runs.find().runs)[0]
     assert (found.status, found.version) == ("done", 3)
     assert found.finished is not None
 
@@ -48,7 +49,7 @@ def test_a_finished_run_says_how_and_when(catalog: Catalog) -> None:
 def test_the_newest_runs_come_first(catalog: Catalog) -> None:
     for day in range(1, 10):
         catalog.runs.start(replace(RUN, id=f"r{day}", created=f"2026-01-0{day}T00:00:00+00:00"))
-    assert [run.id for run in catalog.runs.newest(limit=3)] == ["r9", "r8", "r7"]
+    assert [run.id for run in catalog.runs.find(RunFilter(limit=3)).runs] == ["r9", "r8", "r7"]
 
 
 def test_an_id_is_used_once(catalog: Catalog) -> None:
@@ -121,7 +122,7 @@ def test_an_id_like_a_path_is_refused(catalog: Catalog, bad: str) -> None:
 def test_a_run_must_be_what_it_says(catalog: Catalog, wrong: RunRow) -> None:
     with pytest.raises(Invalid):
         catalog.runs.start(wrong)
-    assert catalog.runs.newest() == []
+    assert list(catalog.runs.find().runs) == []
 
 
 def test_a_metric_needs_a_key_and_a_step(catalog: Catalog) -> None:
@@ -131,3 +132,67 @@ def test_a_metric_needs_a_key_and_a_step(catalog: Catalog) -> None:
             catalog.runs.log("r1", {step: {key: 1.0}})
     with pytest.raises(InvalidName, match=r"is not how a run ends\. Did you mean 'done'\?"):
         catalog.runs.finish("r1", "dome", None)
+
+
+def test_runs_are_found_by_every_field_and_counted(catalog: Catalog) -> None:
+    for number in range(60):
+        made = f"2026-01-{1 + number % 30:02}T{number % 24:02}:00:00+00:00"
+        model, status, actor = (
+            ("a", "b")[number % 2],
+            ("done", "failed", "stopped")[number % 3],
+            ("x", "y")[number % 5 > 0],
+        )
+        catalog.runs.start(replace(RUN, id=f"r{number:02}", model=model, status=status, actor=actor, created=made))
+    everything = catalog.runs.find(RunFilter(limit=1000)).runs
+    assert len(everything) == 60
+    assert list(everything) == sorted(everything, key=lambda run: (run.created, run.id), reverse=True)
+    for wanted in (
+        RunFilter("a"), RunFilter(status="failed"), RunFilter(actor="x"), RunFilter("b", "done", "y"),
+        RunFilter(since="2026-01-10"), RunFilter(until="2026-01-10T12:00:00"), RunFilter("a", since="2026-01-20"),
+    ):  # fmt: skip
+        expected = [
+            run.id
+            for run in everything
+            if run.model == (wanted.model or run.model)
+            and run.status == (wanted.status or run.status)
+            and run.actor == (wanted.actor or run.actor)
+            and (wanted.since or "") <= run.created < (wanted.until or "9")
+        ]
+        assert 0 < len(expected) < 60
+        found = catalog.runs.find(replace(wanted, limit=7))
+        assert ([run.id for run in found.runs], found.total) == (expected[:7], len(expected))
+        rest = catalog.runs.find(replace(wanted, offset=7, limit=1000)).runs
+        assert [run.id for run in rest] == expected[7:]
+        turned = catalog.runs.find(replace(wanted, oldest_first=True, limit=1000)).runs
+        assert [run.id for run in turned] == expected[::-1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        RunFilter("../x"), RunFilter(status="ran"), RunFilter(since="yesterday"), RunFilter(until="'; DROP TABLE run"),
+        RunFilter(actor="a\0"), RunFilter(limit=0), RunFilter(limit=10**9), RunFilter(offset=-1),
+    ],
+)  # fmt: skip
+def test_a_filter_that_makes_no_sense_is_refused(catalog: Catalog, wrong: RunFilter) -> None:
+    with pytest.raises(InvalidName):
+        catalog.runs.find(wrong)
+
+
+def test_keys_come_page_by_page_with_their_last_values(catalog: Catalog) -> None:
+    catalog.runs.start(RUN)
+    for step in (1, 2, 3):
+        catalog.runs.log("r1", {step: {f"layer{n:03}/norm": n + step / 10 for n in range(100)} | {"loss": 1 / step}})
+    catalog.runs.log("r1", {9: {"loss": math.nan}})
+    first = catalog.runs.keys("r1", limit=60)
+    assert [(key.key, key.steps, key.last, key.value) for key in first[:2]] == [
+        ("layer000/norm", 3, 3, 0.3), ("layer001/norm", 3, 3, 1.3),
+    ]  # fmt: skip
+    rest = catalog.runs.keys("r1", after=first[-1].key)
+    assert len(first) + len(rest) == 101
+    assert (rest[-1].key, rest[-1].steps, rest[-1].last) == ("loss", 4, 9)
+    assert math.isnan(rest[-1].value)
+    assert [key.key for key in catalog.runs.keys("r1", prefix="layer01")] == [f"layer01{n}/norm" for n in range(10)]
+    assert catalog.runs.metrics("r1", ["layer001/norm"]) == [(n, "layer001/norm", 1 + n / 10) for n in (1, 2, 3)]
+    with pytest.raises(NotFound):
+        catalog.runs.keys("r7")

@@ -176,6 +176,9 @@ class Bucket:
 
         return self._try("list", folder or "", look)
 
+    def read_private(self, name: str) -> None:
+        """Return None: what lies elsewhere cannot be mapped."""
+
     def forget(self, name: str) -> None:
         """Nothing is kept here."""
 

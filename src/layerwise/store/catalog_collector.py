@@ -66,7 +66,7 @@ class Collector:
     def writers(self) -> dict[int, str]:
         """Return the leases of writers with their holders, as ``host:process``."""
         with self._ledger.reading() as connection:
-            found = connection.execute(sa.select(sql.lease.c.id, sql.lease.c.holder)).tuples()
+            found = connection.execute(sa.select(sql.lease.c.id, sql.lease.c.holder))
             return {lease: holder for lease, holder in found if not holder.startswith(trash.COLLECTOR)}
 
     def end_leases(self, leases: Sequence[int]) -> None:
@@ -77,7 +77,7 @@ class Collector:
     def states(self) -> dict[Digest, str]:
         """Return the state of every pack: live, trash or damaged."""
         with self._ledger.reading() as connection:
-            found = connection.execute(sa.select(sql.pack.c.digest, sql.pack.c.state)).tuples()
+            found = connection.execute(sa.select(sql.pack.c.digest, sql.pack.c.state))
             return {Digest(pack): state for pack, state in found}
 
     def packs(self) -> dict[Digest, PackRow]:

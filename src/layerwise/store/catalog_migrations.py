@@ -48,8 +48,10 @@ def _to_2(connection: sa.Connection) -> None:
         "ALTER TABLE object ADD COLUMN coding VARCHAR(200)",
     ):
         connection.execute(sa.text(statement))
-    # Makes the tables that are not there, and leaves the others alone.
+    # Makes the tables and indexes that are not there, and leaves the others alone.
     sql.tables.create_all(connection)
+    for index in sql.run.indexes:
+        index.create(connection, checkfirst=True)
     for name in sql.SEALED:
         _seal(connection, sql.tables.tables[name])
     note_names(connection)

@@ -50,10 +50,15 @@ class Packs:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def locate(self, digest: Digest) -> Location | None:
-        """Return where an object lies, or None; the trash is looked through last."""
-        for fresh in (False, True):
-            with self._ledger.reading(fresh=fresh) as connection:
+    def locate(self, digest: Digest, *, fresh: bool = False) -> Location | None:
+        """Return where an object lies, or None; the trash is looked through last.
+
+        Args:
+            digest: the object.
+            fresh: whether it was not where it was said to be, so that what other machines changed must be seen.
+        """
+        for anew in (True,) if fresh else (False, True):
+            with self._ledger.reading(fresh=anew) as connection:
                 found = queries.location(connection, digest)
             if found is not None:
                 return found

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,8 +16,12 @@ from layerwise.store import catalog_queries as queries
 from layerwise.store import catalog_rows as rows
 from layerwise.store import catalog_tables as sql
 from layerwise.store.catalog_ledger import Ledger
-from layerwise.store.rows import STATUSES, RunRow, check_run
-from layerwise.words import parse_name, shorten
+from layerwise.store.rows import STATUSES, MetricKey, RunFilter, RunPage, RunRow, check_filter, check_run
+from layerwise.words import shorten
+
+
+ALL = RunFilter()
+"""Every run, the newest hundred first."""
 
 
 class Runs:
@@ -44,24 +49,71 @@ class Runs:
         """Say how a run ended, and which version it made. Raises NotFound where there is no such run."""
         self._ledger.change("finish_run", ended(run, status, version))
 
-    def newest(self, model: str | None = None, limit: int = 100) -> list[RunRow]:
-        """Return the newest runs first, of one model or of all."""
-        query = sa.select(sql.run).order_by(sql.run.c.created.desc(), sql.run.c.id.desc()).limit(limit)
-        if model is not None:
-            query = query.where(sql.run.c.model == parse_name(model))
+    def find(self, wanted: RunFilter = ALL) -> RunPage:
+        """Return a page of the runs that a filter finds, the newest first unless it says otherwise."""
+        check_filter(wanted)
+        columns = sql.run.c
+        where = [
+            *(column == value for column, value in (
+                (columns.model, wanted.model), (columns.status, wanted.status), (columns.actor, wanted.actor),
+            ) if value is not None),
+            *([columns.created >= wanted.since] if wanted.since else []),
+            *([columns.created < wanted.until] if wanted.until else []),
+        ]  # fmt: skip
+        order = [columns.created, columns.id] if wanted.oldest_first else [columns.created.desc(), columns.id.desc()]
+        query = sa.select(sql.run).where(*where).order_by(*order).limit(wanted.limit).offset(wanted.offset)
         with self._ledger.reading() as connection:
+            total = connection.scalar(sa.select(sa.func.count()).select_from(sql.run).where(*where)) or 0
             found = [rows.opened(sql.run, row) for row in connection.execute(query).mappings()]
-        return [
+        runs = (
             RunRow(**{**row, "config": canonical.decode(row["config"].encode(), f"run {row['id']}")}) for row in found
-        ]
+        )
+        return RunPage(tuple(runs), total)
 
-    def metrics(self, run: str) -> list[tuple[int, str, float]]:
-        """Return the metrics of a run as (step, key, value), by step and then key. Raises NotFound."""
-        columns = sql.metric.c
+    def keys(self, run: str, prefix: str = "", after: str = "", limit: int = 1000) -> list[MetricKey]:
+        """Return the metrics of a run by key, each with its last value; the page after the key ``after``.
+
+        Args:
+            run: the run's id.
+            prefix: what the keys begin with: ``validation/``.
+            after: the last key of the page before.
+            limit: how many.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        inner, outer = sql.metric.alias(), sql.metric
+        where = [outer.c.run == run, outer.c.key > after]
+        if prefix:
+            where += [outer.c.key >= prefix, outer.c.key < prefix + "\U0010ffff"]
+        groups = (
+            sa.select(outer.c.key, sa.func.count().label("steps"), sa.func.max(outer.c.step).label("last"))
+            .where(*where).group_by(outer.c.key).order_by(outer.c.key).limit(limit).subquery()
+        )  # fmt: skip
+        at_last = (inner.c.run == run, inner.c.key == groups.c.key, inner.c.step == groups.c.last)
+        query = sa.select(inner, groups.c.steps).join(groups, sa.and_(*at_last)).order_by(inner.c.key)
         with self._ledger.reading() as connection:
             queries.check_run_is_there(connection, run)
-            found = rows.select(connection, sql.metric, [columns.run == run], columns.step, columns.key)
-        return [(row["step"], row["key"], math.nan if row["value"] is None else row["value"]) for row in found]
+            found = [(rows.opened(sql.metric, row), row["steps"]) for row in connection.execute(query).mappings()]
+        return [MetricKey(row["key"], steps, row["step"], _value(row)) for row, steps in found]
+
+    def metrics(self, run: str, keys: Sequence[str] | None = None) -> list[tuple[int, str, float]]:
+        """Return the metrics of a run as (step, key, value), by step and then key; of some keys, or all.
+
+        Raises NotFound.
+        """
+        columns = sql.metric.c
+        pages = [[columns.run == run]]
+        if keys is not None:
+            pages = [[columns.run == run, columns.key.in_(some)] for some in queries.batches(keys)]
+        with self._ledger.reading() as connection:
+            queries.check_run_is_there(connection, run)
+            found = [row for where in pages for row in rows.select(connection, sql.metric, where)]
+        return sorted((row["step"], row["key"], _value(row)) for row in found)
+
+
+def _value(row: Mapping[str, Any]) -> float:
+    return math.nan if row["value"] is None else float(row["value"])
 
 
 def ended(run: str, status: str, version: int | None) -> dict[str, str | int | None]:

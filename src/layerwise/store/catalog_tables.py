@@ -118,6 +118,9 @@ run = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("config", sa.Text, nullable=False),
     crc_column(),
+    # A page of one model's runs, or of one status, comes out of an index in its order.
+    sa.Index("ix_run_model_created", "model", "created"),
+    sa.Index("ix_run_status_created", "status", "created"),
 )
 
 metric = sa.Table(

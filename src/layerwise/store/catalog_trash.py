@@ -111,7 +111,8 @@ def end_leases(connection: sa.Connection, leases: Sequence[int]) -> None:
 def oldest_lease(connection: sa.Connection) -> int | None:
     """Return the number of the oldest lease that a writer holds, or None where there is none."""
     writers = sql.lease.c.holder.not_like(f"{COLLECTOR}%")
-    return connection.scalar(sa.select(sa.func.min(sql.lease.c.id)).where(writers))
+    oldest: int | None = connection.scalar(sa.select(sa.func.min(sql.lease.c.id)).where(writers))
+    return oldest
 
 
 def count_versions(connection: sa.Connection) -> int:

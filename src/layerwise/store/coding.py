@@ -37,10 +37,11 @@ RAW = "raw"
 """The coding of bytes that are kept as they are."""
 
 MAX_DEPTH = 8
-"""Deltas from a state to one that is none, at most, when the caller follows benchmarks/RESULTS.md."""
+"""Most deltas between a state and one that is none: what a writer should keep to (benchmarks/RESULTS.md says why)."""
 
 _PIECE = 1 << 20
 _WIDTHS = (1, 2, 4, 8)
+_MOST = 1 << 19  # Bytes of an object for one that is stored: a MiB of one value takes three.
 _WORTH = 1 / 32  # Share of the bytes that must be saved: raw ones are mapped without a copy.
 _CODING = re.compile(r"(?P<sort>raw|zstd\.v1|planes\.v1|delta\.v1:(?P<bases>[0-9a-f]{64}(?:,[0-9a-f]{64})?))")
 
@@ -120,9 +121,10 @@ def decode(coding: str, stored: Buffer, length: int, base: Callable[[Digest], me
     if coding == RAW:
         return flat
     reader = Reader(flat, f"an object coded as {shorten(coding)}")
-    whole = np.empty(length, np.uint8)
+    views = [as_bytes(base(digest)) for digest in bases]
+    whole = _room(reader, length, len(flat), views)
     if bases:
-        _read_deltas(reader, whole, [as_bytes(base(digest)) for digest in bases])
+        _read_deltas(reader, whole, views)
     elif coding == "zstd.v1":
         _read_pieces(reader, whole)
     else:
@@ -146,6 +148,18 @@ def bases_of(coding: str) -> tuple[Digest, ...]:
             f"the coding {shorten(coding)} is not known: it is of a newer Layerwise, or the catalog is damaged"
         )
     return tuple(Digest(digest) for digest in known["bases"].split(",")) if known["bases"] else ()
+
+
+def _room(reader: Reader, length: int, stored: int, bases: Sequence[memoryview]) -> Bytes:
+    # A length is looked at before memory is asked for: a delta is as long as its base, and nothing shrinks for ever.
+    if any(len(base) != length for base in bases):
+        raise InvalidFile(f"{reader.what} is a state of {length:,} bytes, and its base is none of that length")
+    if not bases and length > (stored + 1) * _MOST:
+        raise InvalidFile(f"{reader.what} is damaged: {stored:,} bytes cannot stand for {length:,}")
+    try:
+        return np.empty(length, np.uint8)
+    except MemoryError:
+        raise InvalidFile(f"{reader.what} takes {length:,} bytes, more than there is memory") from None
 
 
 def _parts_of(data: memoryview) -> list[_Part] | None:
@@ -182,7 +196,7 @@ def _write_deltas(data: memoryview, parts: Sequence[_Part], bases: Sequence[Base
 
 def _read_deltas(reader: Reader, whole: Bytes, bases: Sequence[memoryview]) -> None:
     parts = _parts_of(bases[0])
-    if parts is None or any(len(base) != whole.size for base in bases):
+    if parts is None:
         raise InvalidFile(f"{reader.what} is a state of {whole.size:,} bytes, and its base is none")
     header = parts[0].begin if parts else whole.size
     whole[:header] = np.frombuffer(bases[0][:header], np.uint8)

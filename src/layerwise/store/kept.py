@@ -80,6 +80,10 @@ class Kept:
         """Return the bytes of a file, or raise FileNotFoundError."""
         return self._source.read(name)
 
+    def read_private(self, name: str) -> memoryview | None:
+        """Return the bytes of a file, mapped, writable; None where files cannot be mapped."""
+        return self._source.read_private(name)
+
     def list(self, folder: str | None = None) -> Sequence[str]:
         """Return the names of what is in ``folder``, sorted."""
         return self._source.list(folder)

@@ -10,7 +10,7 @@ from layerwise import canonical
 from layerwise.errors import Damaged, NotFound
 from layerwise.store.blobs import Blobs
 from layerwise.store.catalog import Catalog
-from layerwise.store.coding import decode
+from layerwise.store.chain import Stored, unpack
 from layerwise.store.fingerprints import Fingerprints
 from layerwise.store.packs import damaged_name, pack_name, trash_name
 from layerwise.store.rows import Location
@@ -78,13 +78,21 @@ class Objects:
         """Return where an object lies whose bytes were compared here, as they are; None where it is coded."""
         return self._verified.get(digest)
 
-    def unpack(self, stored: memoryview, at: Location) -> memoryview:
-        """Return the object that ``stored`` bytes of a pack stand for; what it is coded against is read and compared.
+    def stored(self, digest: Digest) -> Stored:
+        """Return an object as it lies in its pack, not compared with anything; raises NotFound or Damaged."""
+        at = self._locate(digest)
+        return Stored(at.coding, self._read(digest, at), at.length)
+
+    def unpack(self, digest: Digest, stored: memoryview, at: Location) -> memoryview:
+        """Return the object that the bytes of a pack stand for; what it is coded against is read and compared.
 
         Raises:
-            InvalidFile, Unsupported, Damaged, NotFound: it cannot be unpacked.
+            Damaged, NotFound, InvalidFile, Unsupported: it cannot be unpacked.
         """
-        return stored if at.coding is None else decode(at.coding, stored, at.length, self.get)
+        if at.coding is None:
+            return stored
+        here = Stored(at.coding, stored, at.length)
+        return unpack(digest, lambda wanted: here if wanted == digest else self.stored(wanted))
 
     def has(self, digest: Digest) -> bool:
         """Tell whether there is such an object."""
@@ -119,11 +127,14 @@ class Objects:
         )
 
     def _view(self, digest: Digest, at: Location) -> memoryview:
+        return self.unpack(digest, self._read(digest, at), at)
+
+    def _read(self, digest: Digest, at: Location) -> memoryview:
         stored = self._stored(at)
         if at.position < 0 or at.stored < 0 or len(stored) != at.stored:
             found = f"it should have {at.stored:,} bytes from byte {at.position:,} on and {len(stored):,} are there"
             raise damaged(digest, at.pack, found)
-        return self.unpack(stored, at)
+        return stored
 
     def _stored(self, at: Location) -> memoryview:
         begin, end = max(at.position, 0), max(at.position + at.stored, 0)

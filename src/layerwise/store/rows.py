@@ -15,10 +15,14 @@ SORTS = ("model", "dataset")
 STATUSES = ("running", "done", "stopped", "failed")
 """How a run stands."""
 
+MAX_PAGE = 100_000
+"""Most rows that are asked for at once."""
+
 MAX_TEXT = 100_000
 """Longest message, and longest name of an actor, in characters."""
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}\Z")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(T[0-9:.]{5,15}(Z|[+-]\d\d:\d\d)?)?\Z")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]{5,15}(Z|[+-]\d\d:\d\d)\Z")
 
 
@@ -52,6 +56,47 @@ class RunRow:
     finished: str | None
     actor: str
     config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are wanted, and which page of them.
+
+    Attributes:
+        model: of this model; of all where None.
+        status: one of ``STATUSES``; any where None.
+        actor: by whom; by anybody where None.
+        since, until: ISO 8601, compared with when the run began: from ``since`` on, before ``until``.
+        oldest_first: the order; the newest come first otherwise.
+        limit, offset: how many, after how many.
+    """
+
+    model: str | None = None
+    status: str | None = None
+    actor: str | None = None
+    since: str | None = None
+    until: str | None = None
+    oldest_first: bool = False
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Some of the runs that a filter finds, and how many it finds in all."""
+
+    runs: tuple[RunRow, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricKey:
+    """A metric of a run: how many steps it has, the last of them, and its value there."""
+
+    key: str
+    steps: int
+    last: int
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +149,21 @@ def check_run(run: RunRow) -> None:
         raise InvalidName(f"{shorten(str(run.status))} is not how a run stands.{nearest(str(run.status), STATUSES)}")
     _check_time(run.created)
     check_text(run.actor, "an actor")
+
+
+def check_filter(wanted: RunFilter) -> None:
+    """Raise InvalidName for a filter that cannot find anything."""
+    if wanted.model is not None:
+        parse_name(wanted.model, "the name of a model")
+    if wanted.status is not None and wanted.status not in STATUSES:
+        raise InvalidName(f"{shorten(wanted.status)} is not how a run stands.{nearest(wanted.status, STATUSES)}")
+    for text in (wanted.since, wanted.until):
+        if text is not None and not _DAY.match(text):
+            raise InvalidName(f"{shorten(text)} is not a time: expected 2026-01-31 or 2026-01-31T09:30:00")
+    if wanted.actor is not None:
+        check_text(wanted.actor, "an actor")
+    if not 0 < wanted.limit <= MAX_PAGE or not 0 <= wanted.offset < 2**63:
+        raise InvalidName(f"a page has 1 to {MAX_PAGE:,} runs, from 0 on; found {wanted.limit} from {wanted.offset}")
 
 
 def _check_time(text: object) -> None:

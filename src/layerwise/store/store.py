@@ -24,6 +24,7 @@ from layerwise.store.blobs import Blobs
 from layerwise.store.catalog import Catalog, Ledger
 from layerwise.store.config import CONFIG, FORMAT, new_config, read_config
 from layerwise.store.disk import Disk
+from layerwise.store.loading import Loading
 from layerwise.store.log import LoggedNames
 from layerwise.store.names_log import NAME as NAMES
 from layerwise.store.names_log import NamesLog
@@ -112,6 +113,10 @@ class Store:
     def exists(path: str | os.PathLike[str]) -> bool:
         """Tell whether there is a repository."""
         return is_shared(parse_remote(path)) if is_remote(path) else Disk(path).exists(CONFIG)
+
+    def loading(self) -> Loading:
+        """Return a load: objects that can be written to, mapped, not copied."""
+        return Loading(self.blobs, self.objects)
 
     def close(self) -> None:
         """Close the catalog and forget mapped packs; views that were handed out stay good."""

@@ -82,5 +82,5 @@ def _coded(
     for digest in kept:
         _, whole = read(store, digest, row.objects[digest])
         bases = [Base(base, store.objects.get(base)) for base in chains.bases_for(digest, line)]
-        data, coded = encoded(digest, whole, bases)
+        data, coded = encoded(whole, bases)
         yield digest, data, coded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from layerwise import canonical
@@ -9,7 +10,7 @@ from layerwise.store.catalog import Written
 from layerwise.store.coding import RAW, Base, encode
 from layerwise.store.disk import Buffer
 from layerwise.store.objects import damaged
-from layerwise.store.packs import MAX_OBJECTS, Coded, lay_out, pack_name
+from layerwise.store.packs import MAX_OBJECTS, Coded, lay_out, pack_name, trash_name
 from layerwise.store.rows import Location
 from layerwise.store.store import Store
 from layerwise.store.tensors import as_bytes
@@ -66,20 +67,26 @@ def read(store: Store, digest: Digest, at: Location) -> tuple[memoryview, memory
     Raises:
         Damaged: it is not what its digest says, or not there.
     """
-    try:
-        stored = store.blobs.read_range(pack_name(at.pack), at.position, at.position + at.stored)
-    except FileNotFoundError:
-        raise damaged(digest, at.pack, "the pack is not there") from None
-    whole = store.objects.unpack(stored, at)
-    if len(stored) != at.stored or canonical.digest_bytes([whole]) != digest:
+    stored = _lying(store, digest, at)
+    if at.coding is not None:
+        return stored, store.objects.unpack(digest, stored, at)
+    if canonical.digest_bytes([stored]) != digest:
         store.blobs.forget(pack_name(at.pack))
         raise damaged(digest, at.pack, "its bytes have changed")
-    return stored, whole
+    return stored, stored
 
 
-def encoded(digest: Digest, whole: memoryview, bases: Sequence[Base]) -> tuple[Buffer, Coded | None]:
+def _lying(store: Store, digest: Digest, at: Location) -> memoryview:
+    # One that was written anew while it was on its way to the trash is in use, and its file lies there.
+    for name in (pack_name(at.pack), trash_name(at.pack)):
+        with contextlib.suppress(FileNotFoundError):
+            return store.blobs.read_range(name, at.position, at.position + at.stored)
+    raise damaged(digest, at.pack, "the pack is not there")
+
+
+def encoded(whole: memoryview, bases: Sequence[Base]) -> tuple[Buffer, Coded | None]:
     """Return an object as it is kept in a cold pack: coded where that saves enough, else as it is."""
     found = encode(whole, bases)
     if found.coding == RAW or len(whole) - len(found.data) < LEAST_GAIN:
         return whole, None
-    return found.data, Coded(found.coding, len(whole), canonical.digest_bytes([found.data]))
+    return found.data, Coded(found.coding, len(whole), canonical.digest_bytes([as_bytes(found.data)]))

@@ -17,6 +17,7 @@ from layerwise import canonical
 from layerwise.store.catalog import Entry
 from layerwise.store.catalog_salvage import Salvaged, make_catalog, overwrite_catalog, salvage_catalog
 from layerwise.store.catalog_tables import DAMAGED, LIVE
+from layerwise.store.rows import MAX_PAGE, RunFilter
 from layerwise.store.store import CATALOG, Store
 from layerwise.upkeep.manifests import Unnamed, unnamed
 from layerwise.upkeep.names import logged_names
@@ -62,10 +63,14 @@ class Repaired:
 def repair(store: Store) -> Repaired:
     """Make the catalog of a repository anew; the old one is kept. Nobody else can write meanwhile.
 
+    On an object store the log of changes is the catalog: this machine's copy of it is made anew from the log.
+
     Example:
         >>> repair(store).versions  # doctest: +SKIP
         12
     """
+    if store.blobs is not store.disk:
+        return _copy_anew(store)
     with store.disk.lock("catalog.lock"):
         path = store.disk.path / CATALOG
         kept = salvage_catalog(path) if path.exists() else {"entry": [], "alias": [], "run": [], "metric": []}
@@ -88,6 +93,23 @@ def repair(store: Store) -> Repaired:
     return Repaired(
         len(entries), len(aliases), len(runs), len(metrics), len(scanned.packs), len(scanned.objects),
         recovered, tuple(sorted(scanned.damaged)), absent, old,
+    )  # fmt: skip
+
+
+def _copy_anew(store: Store) -> Repaired:
+    store.catalog.close()
+    with store.disk.lock("catalog.lock"):
+        old = _keep_old(store)
+        for name in (CATALOG, *_LOG_FILES):
+            store.disk.discard(name)
+    contents = store.catalog.check()
+    runs = store.catalog.runs.find(RunFilter(limit=MAX_PAGE)).runs
+    metrics = sum(len(store.catalog.runs.metrics(run.id)) for run in runs)
+    damaged = tuple(sorted(pack for pack, state in contents.states.items() if state == DAMAGED))
+    objects = {digest for pack in contents.packs.values() for digest in pack}
+    return Repaired(
+        len(contents.entries), len(contents.aliases), len(runs), metrics, len(contents.packs), len(objects),
+        (), damaged, (), old,
     )  # fmt: skip
 
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from layerwise import canonical
-from layerwise.errors import Damaged, InvalidName, NotFound
+from layerwise.errors import InvalidName, NotFound
 from layerwise.store.catalog import Location, Written
-from layerwise.store.coding import decode
+from layerwise.store.chain import Stored, unpack
 from layerwise.store.packs import FOLDERS, damaged_name, pack_name
 from layerwise.store.store import Store
 from layerwise.upkeep.packs import Looked, look
@@ -55,18 +54,13 @@ class Scanned:
 
     def get(self, digest: Digest) -> memoryview:
         """Return an object, unpacked and compared with its digest; raises NotFound or Damaged."""
+        return unpack(digest, self._find)
+
+    def _find(self, digest: Digest) -> Stored:
         at = self.objects.get(digest)
         if at is None:
             raise NotFound(f"there is no object {digest} in any pack")
-        stored = self._data[at.pack][at.position : at.position + at.stored]
-        view = self.unpack(stored, at)
-        if canonical.digest_bytes([view]) != digest:
-            raise Damaged(f"object {digest} is damaged in pack {at.pack}")
-        return view
-
-    def unpack(self, stored: memoryview, at: Location) -> memoryview:
-        """Return the object that ``stored`` bytes of a pack stand for."""
-        return stored if at.coding is None else decode(at.coding, stored, at.length, self.get)
+        return Stored(at.coding, self._data[at.pack][at.position : at.position + at.stored], at.length)
 
 
 def scan(store: Store) -> Scanned:

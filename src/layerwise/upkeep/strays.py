@@ -51,7 +51,9 @@ def find_strays(store: Store) -> Strays:
 
 
 def _files(store: Store) -> Iterator[tuple[str, Digest]]:
-    for folder in ("trash", *FOLDERS[1:]):
+    # On an object store most of the folders are not there, and each would be a request.
+    there = {f"packs/{name}" for name in store.blobs.list("packs")}
+    for folder in ("trash", *(folder for folder in FOLDERS[1:] if folder in there)):
         try:
             names = store.blobs.list(folder)
         except FileNotFoundError:

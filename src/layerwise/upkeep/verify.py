@@ -120,7 +120,7 @@ def _look_at_pack(store: Store, pack: Digest, said: dict[Digest, Location], seen
         if store.catalog.packs.has(pack):  # Or a collector has just removed it.
             seen.wrong[pack], seen.bad[pack] = "it is not there", set(said)
         return
-    found = look(data, pack, store.objects.unpack)
+    found = look(data, pack, store.objects.stored)
     seen.packs += 1
     seen.bytes += found.bytes
     seen.good |= found.good.keys()

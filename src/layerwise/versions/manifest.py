@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -27,6 +28,12 @@ class LayerEntry:
     kind: str
     state: Digest | None = None
     code: Mapping[str, Digest] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> str:
+        """The entry as one text."""
+        code = "".join(f" {name} {digest}" for name, digest in sorted(self.code.items()))
+        return f"{self.kind} {self.state}{code}"
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,11 @@ class Manifest:
     created: str = ""
     actor: str = ""
     message: str = ""
+
+    @functools.cached_property
+    def marks(self) -> Mapping[str, str]:
+        """What is kept of every layer as one text each, by path: equal texts, equal layers."""
+        return {path: layer.mark for path, layer in self.layers.items()}
 
     def references(self) -> dict[str, Digest]:
         """Return the objects that the manifest names, by what a message calls them."""
