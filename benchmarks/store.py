@@ -23,9 +23,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from benchmarks.measure import Sample, interleave, surroundings, table, timed, versions
+from layerwise.canonical import encode
+from layerwise.engine.journal import Journal
 from layerwise.engine.tensors import from_raw, to_raw
 from layerwise.repo import LayerState, Repository, now
-from layerwise.store.catalog import Entry, Location, RunRow, Written
+from layerwise.store import catalog_tables
+from layerwise.store.catalog import Entry
+from layerwise.store.catalog_rows import insert
+from layerwise.store.rows import RunFilter
 from layerwise.versions.changes import changed_layers
 from layerwise.versions.manifest import LayerEntry, Manifest
 from layerwise.words import Digest
@@ -105,8 +110,10 @@ def commits(rounds: int) -> None:
 
         show(
             "Commit: 2 of 50 layers of 8 MiB changed, every byte read, durable (at most 0.10 of the whole)",
-            interleave({"safetensors, the whole + fsync": theirs, "layerwise": ours, "the whole again (A/A)": theirs}, rounds),
-        )  # fmt: skip
+            interleave(
+                {"safetensors, the whole + fsync": theirs, "layerwise": ours, "the whole again (A/A)": theirs}, rounds
+            ),
+        )
         changed = 2 * MEBIBYTES << 20
         print(f"new bytes on disk: {statistics.median(written):,.0f}, {statistics.median(written) / changed:.5f} "
               f"of the {changed:,} that changed (at most 1.001)\n")  # fmt: skip
@@ -197,27 +204,47 @@ def catalog(runs: int, keys: int) -> None:
     """Print what the catalog takes for many runs and many metrics."""
     with repository() as repo:
         fill_catalog(repo, runs, keys)
-        found = repo.store.catalog.runs
         took = {
-            f"the newest 100 of {runs:,} runs": lambda: found.newest(limit=100),
-            "the newest 100 of one model": lambda: found.newest("model7", limit=100),
-            f"all metrics of a run with {keys:,} keys": lambda: found.metrics("r0"),
+            f"the newest 100 of {runs:,} runs, and their count": lambda: repo.find_runs(RunFilter()),
+            "those of one model that failed": lambda: repo.find_runs(RunFilter("model7", "failed")),
+            "those that failed, since a day": lambda: repo.find_runs(RunFilter(status="failed", since="2026-01-20")),
+            "those of somebody, the page after 50,000": lambda: repo.find_runs(RunFilter(actor="m", offset=50_000)),
+            f"a page of 1,000 of a run's {keys:,} metrics": lambda: repo.metric_keys("r0", after="layer3"),
+            "its metrics that begin so": lambda: repo.metric_keys("r0", prefix="layer49"),
         }
-        print("## The catalog\n")
+        print("## The catalog (runs: at most 200 ms; a page of metrics: at most 1 s)\n")
         for what, question in took.items():
             times = sorted(clock(question) for _ in range(11))
             print(f"- {what}: median {times[5] * 1e3:,.1f} ms")
-        print()
+        logging(repo)
+
+
+def logging(repo: Repository) -> None:
+    """Print what noting a metric costs the training thread, while another writes them down."""
+    took = []
+    with Journal(lambda steps: repo.log_metrics("r1", steps), pause=0.05) as journal:
+        for step in range(1, 20_001):
+            values = {"train/loss": 1.0 / step, "validation/accuracy": 0.5}
+            took.append(clock(lambda step=step, values=values: journal.note(step, values)))
+            if step % 50 == 0:
+                time.sleep(0.005)
+    took.sort()
+    print(f"- noting a metric on the training thread: median {took[10_000] * 1e6:.1f} µs, "
+          f"p99 {took[19_800] * 1e6:.1f} (at most 50), most {took[-1] * 1e6:,.0f}\n")  # fmt: skip
 
 
 def fill_catalog(repo: Repository, runs: int, keys: int) -> None:
+    rows = []
     for number in range(runs):
-        made = f"2026-01-{1 + number % 28:02}T{number % 24:02}:00:00+00:00"
-        config = {"training": {"lr": 1e-3 * number, "epochs": 10}}
-        status = ("done", "failed", "stopped")[number % 3]
-        repo.store.catalog.runs.start(
-            RunRow(f"r{number}", f"model{number % 50}", status, None, made, None, "m", config)
-        )
+        made = f"2026-01-{1 + number % 28:02}T{number % 24:02}:{number % 60:02}:00+00:00"
+        rows.append({
+            "id": f"r{number}", "model": f"model{number % 50}", "status": ("done", "failed", "stopped")[number % 3],
+            "version": None, "created": made, "finished": made, "actor": "m",
+            "config": encode({"training": {"lr": 1e-3 * number, "epochs": 10}}).decode(),
+        })  # fmt: skip
+    repo.models()
+    with repo.store.catalog._ledger._database.writing() as connection:
+        insert(connection, catalog_tables.run, rows)
     repo.log_metrics("r0", {1: {f"layer{number}/norm": float(number) for number in range(keys)}})
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from layerwise.cli import collect, data, failures, kinds, look, show, train, upkeep, use, version
+from layerwise.cli import collect, data, failures, kinds, look, runs, show, train, upkeep, use, version
 from layerwise.errors import LayerwiseError
 
 HELP = """
@@ -42,6 +42,8 @@ app.add_typer(data.app, name="data", rich_help_panel="Data")
 app.command("train", rich_help_panel="Models")(train.train)
 app.command("list", rich_help_panel="Models")(look.list_models)
 app.command("log", rich_help_panel="Models")(look.log)
+app.command("runs", rich_help_panel="Models")(runs.runs)
+app.command("metrics", rich_help_panel="Models")(runs.metrics)
 app.command("show", rich_help_panel="Models")(show.show)
 app.command("alias", rich_help_panel="Models")(look.alias)
 app.command("evaluate", rich_help_panel="Use")(use.evaluate)

@@ -50,6 +50,8 @@ def _to_2(connection: sa.Connection) -> None:
         connection.execute(sa.text(statement))
     # Makes the tables and indexes that are not there, and leaves the others alone.
     sql.tables.create_all(connection)
+    for old in ("ix_run_model", "ix_run_created"):
+        connection.execute(sa.text(f"DROP INDEX IF EXISTS {old}"))
     for index in sql.run.indexes:
         index.create(connection, checkfirst=True)
     for name in sql.SEALED:

@@ -61,7 +61,8 @@ class Runs:
             *([columns.created < wanted.until] if wanted.until else []),
         ]  # fmt: skip
         order = [columns.created, columns.id] if wanted.oldest_first else [columns.created.desc(), columns.id.desc()]
-        query = sa.select(sql.run).where(*where).order_by(*order).limit(wanted.limit).offset(wanted.offset)
+        page = sa.select(columns.id).where(*where).order_by(*order).limit(wanted.limit).offset(wanted.offset)
+        query = sa.select(sql.run).where(columns.id.in_(page)).order_by(*order)
         with self._ledger.reading() as connection:
             total = connection.scalar(sa.select(sa.func.count()).select_from(sql.run).where(*where)) or 0
             found = [rows.opened(sql.run, row) for row in connection.execute(query).mappings()]
