@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from layerwise.data.reading import Dataset as Dataset
     from layerwise.data.split import Split as Split
+    from layerwise.engine.keep import keep as keep
     from layerwise.engine.model import Model as Model
     from layerwise.engine.model import wrap as wrap
     from layerwise.engine.run import Run as Run
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from layerwise.layers.padding import Lengths as Lengths
     from layerwise.layers.padding import Pad as Pad
     from layerwise.layers.ranking import Ranking as Ranking
+    from layerwise.layers.records import Columns as Columns
     from layerwise.layers.recurrent import PoolOverTime as PoolOverTime
     from layerwise.layers.scaling import Clip as Clip
     from layerwise.layers.scaling import Log as Log
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
 _PAGES = {
     "layerwise.data.reading": ("Dataset",),
     "layerwise.data.split": ("Split",),
+    "layerwise.engine.keep": ("keep",),
     "layerwise.engine.model": ("Model", "wrap"),
     "layerwise.engine.run": ("Run", "train"),
     "layerwise.engine.version": ("Version", "load"),
@@ -91,6 +94,7 @@ _PAGES = {
     "layerwise.layers.join": ("Join",),
     "layerwise.layers.labels": ("Labels",),
     "layerwise.layers.ranking": ("Ranking",),
+    "layerwise.layers.records": ("Columns",),
     "layerwise.layers.recurrent": ("PoolOverTime",),
     "layerwise.layers.scaling": ("Clip", "Log", "Scale", "Standardize"),
     "layerwise.layers.padding": ("Lengths", "Pad"),

@@ -185,7 +185,7 @@ class Repository:
     def commit(
         self,
         make: Callable[[int, int | None], Manifest],
-        layers: Mapping[str, LayerState],
+        layers: Mapping[str, LayerState | LayerEntry],
         extras: Mapping[str, bytes],
         status: str = "done",
     ) -> Entry:
@@ -193,7 +193,8 @@ class Repository:
 
         Args:
             make: returns the manifest for a number and parent, its ``layers`` and ``environment`` yet to be filled.
-            layers: what is kept of every layer, by path; their memory is left alone until this returns.
+            layers: what is kept of every layer, by path; their memory is left alone until this returns. An entry of
+                an older version stands for itself: nothing of that layer is read.
             extras: more objects by the manifest field that names them.
             status: how the manifest's run ended, if it has one; written down in the same transaction.
 
@@ -339,15 +340,18 @@ class Repository:
 
 
 def _put(
-    writer: PackWriter, layers: Mapping[str, LayerState], extras: Mapping[str, bytes]
+    writer: PackWriter, layers: Mapping[str, LayerState | LayerEntry], extras: Mapping[str, bytes]
 ) -> tuple[dict[str, LayerEntry], dict[str, Digest]]:
-    states = {path: frame(layer.tensors) for path, layer in layers.items() if layer.tensors}
-    sources = {(path, name): [text.encode()] for path, layer in layers.items() for name, text in layer.code.items()}
+    new = {path: layer for path, layer in layers.items() if isinstance(layer, LayerState)}
+    states = {path: frame(layer.tensors) for path, layer in new.items() if layer.tensors}
+    sources = {(path, name): [text.encode()] for path, layer in new.items() for name, text in layer.code.items()}
     digests = iter(writer.put_all([*states.values(), *sources.values(), *([data] for data in extras.values())]))
     kept = dict(zip(states, digests, strict=False))
     code = dict(zip(sources, digests, strict=False))
     entries = {
         path: LayerEntry(layer.kind, kept.get(path), {name: code[path, name] for name in layer.code})
+        if isinstance(layer, LayerState)
+        else layer
         for path, layer in layers.items()
     }
     return entries, dict(zip(extras, digests, strict=True))

@@ -54,6 +54,15 @@ JSON: dict[str, dict[str, str]] = {
         "outcome, epoch, created, actor, message",
     },
     "log": {"model": "the name", "versions": "newest first, with the keys of list"},
+    "runs": {
+        "total": "how many runs are like that",
+        "runs": "a page of them: id, model, status, version, created, finished, actor, config",
+    },
+    "metrics": {
+        "run": "the run's id",
+        "metrics": "by name: pairs of step and value",
+        "more": "whether there is another page, after the last name of this one",
+    },
     "show": {
         "title, model, version": "what is shown; version is null for a file",
         "layers": "layer, role, kind, options, inputs, output, parameters, state_bytes, owner, sensitivity, frozen",
@@ -71,11 +80,31 @@ JSON: dict[str, dict[str, str]] = {
         "out": "with --out, in place of answers: the file",
     },
     "trace": {
-        "version, row": "which row went through which version",
-        "layers": "layer, kind, shape, summary",
+        "version, row": "which version, and the row's place, from 0",
+        "layers": "layer, kind, shape, summary; no summary where the value is missing",
         "answer": "the answer for the row",
     },
     "export": {"version, folder": "what is where", "files": "bytes by name", "tensors": "how many, by file"},
+    "verify": {
+        "sound": "whether nothing was found",
+        "versions, packs, objects, bytes, seconds": "what was looked at, and for how long",
+        "findings": "what, found, hurts (what needs it, by model, version and layer) and done of each",
+    },
+    "repair": {
+        "versions, aliases, runs, metrics, packs, objects": "how many there are now",
+        "recovered": "versions found by their manifests alone",
+        "absent": "versions that keep their number and cannot be read",
+        "damaged": "packs that are set aside",
+        "old": "where the old catalog is kept",
+    },
+    "gc": {
+        "done": "whether it was done, or only looked at",
+        "before, after, freed": "bytes of all packs, the trash counted; of a look, what they would be without coding",
+        "found": "packs, objects, bytes (and bytes left) that are unneeded, sparse, stray, in the trash, cold",
+        "removed, waiting, restored": "packs, objects, bytes that are gone, wait for writers, are needed after all",
+        "writers": "how many are at work",
+        "unreadable": "files that look like packs and are none",
+    },
     "kinds": {
         "kinds": "name, title, role, group, does, options (name, type, default, meaning)",
         "kind": "with NAME, in place of kinds: the same keys",

@@ -23,11 +23,12 @@ from layerwise.engine.rows import Rows, ready, run_data
 from layerwise.engine.settle import encoded, settled_layers
 from layerwise.engine.tensors import from_raw
 from layerwise.engine.trace import Trace, follow
+from layerwise.engine.tracking import Tracker
 from layerwise.errors import InvalidData, InvalidGraph, NotFound, nearest
 from layerwise.graph import shapes
 from layerwise.graph.layer import at_layer
 from layerwise.layers.base import AnswerKind, DataKind, State, Value, rows_of
-from layerwise.layers.network import build, load_layer_states
+from layerwise.layers.network import build, layer_states, load_layer_states
 from layerwise.repo import Repository, default_repository
 from layerwise.store.catalog import Entry
 from layerwise.versions.manifest import Manifest
@@ -105,8 +106,17 @@ class Version:
         return Live(self.model, network.eval(), self.states, torch.device("cpu"))
 
     def module(self) -> nn.Module:
-        """Return the neural part as a plain ``nn.Module`` with ordinary ``state_dict`` keys, trained."""
+        """Return the neural part as a plain ``nn.Module`` with ordinary ``state_dict`` keys, trained.
+
+        It is this version's own: ``lw.keep`` makes a new version of what you change in it.
+        """
+        self.tracker  # noqa: B018 (from here on writes count)
         return self.live.network.plain
+
+    @functools.cached_property
+    def tracker(self) -> Tracker:
+        """Tells which layers were not written to since the module was handed out."""
+        return Tracker(layer_states(self.live.network))
 
     @property
     def answer(self) -> AnswerKind:
