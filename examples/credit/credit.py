@@ -8,38 +8,26 @@ from torch import nn
 
 import layerwise as lw
 
-WORDS = {
-    "account": ("checking_balance", "is"), "savings": ("savings_balance", "are"), "history": ("credit_history", "is"),
-    "purpose": ("purpose", "is"), "employment": ("employment_length", "is"), "debtors": ("other_debtors", "are"),
-    "plan": ("installment_plan", "is"), "property": ("property", "is"), "housing": ("housing", "is"),
-}  # fmt: skip
-PERSONAL = ("account", "savings", "history")
-
-
-def words() -> list[lw.Layer]:
-    """Return two layers for each column of words: the column, and its values as places in a vector."""
-    found = []
-    for name, (column, verb) in WORDS.items():
-        known = lw.OneHot(unknown="other") if name == "purpose" else lw.OneHot()
-        found.append(lw.Layer(name, lw.Column(column), sensitivity="personal" if name in PERSONAL else None))
-        found.append(lw.Layer(f"{name}_{verb}", known))
-    return found
-
-
 model = lw.Model(
     "credit",
     [
-        lw.Layer("amount", lw.Column("amount"), sensitivity="personal"),
-        lw.Layer("months", lw.Column("months_loan_duration")),
-        lw.Layer("tails", lw.Join(), inputs=["amount", "months"]),
+        lw.Layer("tails", lw.Columns(("amount", "months_loan_duration")), sensitivity="personal"),
         lw.Layer("damped", lw.Log()),
-        lw.Layer("rate", lw.Column("installment_rate")),
-        lw.Layer("years_here", lw.Column("residence_history")),
-        lw.Layer("credits", lw.Column("existing_credits")),
-        lw.Layer("numbers", lw.Join(), inputs=["damped", "rate", "years_here", "credits"]),
+        lw.Layer("terms", lw.Columns(("installment_rate", "residence_history", "existing_credits"))),
+        lw.Layer("numbers", lw.Join(), inputs=["damped", "terms"]),
         lw.Layer("even", lw.Standardize(), owner="maria"),
-        *words(),
-        lw.Layer("loan", lw.Join(), inputs=["even", *(f"{name}_{verb}" for name, (_, verb) in WORDS.items())]),
+        lw.Layer(
+            "money", lw.Columns(("checking_balance", "savings_balance", "credit_history")), sensitivity="personal"
+        ),
+        lw.Layer("money_is", lw.OneHot()),
+        lw.Layer("purpose", lw.Column("purpose")),
+        lw.Layer("purpose_is", lw.OneHot(unknown="other")),
+        lw.Layer(
+            "standing",
+            lw.Columns(("employment_length", "other_debtors", "installment_plan", "property", "housing")),
+        ),
+        lw.Layer("standing_is", lw.OneHot()),
+        lw.Layer("loan", lw.Join(), inputs=["even", "money_is", "purpose_is", "standing_is"]),
         lw.Layer("weighed", nn.Linear, out_features=32, activation="relu", owner="maria"),
         lw.Layer("dropped", nn.Dropout, p=0.5),
         lw.Layer("scores", nn.Linear, out_features=2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,68 @@ def test_names_are_whole_on_every_screen(run: Command, own: Path, monkeypatch: p
 def _at(run: Command, monkeypatch: pytest.MonkeyPatch, width: str, words: list[str]) -> str:
     monkeypatch.setenv("COLUMNS", width)
     return run(*words).out
+
+
+def test_show_says_how_it_was_trained_and_nothing_that_had_no_part(run: Command, own: Path) -> None:
+    said = _training(run("show", "flowers").out)
+    assert said == (
+        "epochs 2, batch 16, optimizer adam, lr 0.05, seed 1, keep best, "
+        "split {by: row, train: 0.8, validation: 0.1, test: 0.1, seed: 0}"
+    )
+    lines = (own / "flowers.csv").read_text().splitlines()
+    parts = ["part", *(("train", "val", "train", "test")[at // 2 % 4] for at in range(len(lines) - 1))]
+    (own / "parts.csv").write_text("".join(f"{line},{part}\n" for line, part in zip(lines, parts, strict=True)))
+    run("data", "add", "flowers-data", own / "parts.csv", "--key", "id")
+    file = own / "flowers.yaml"
+    file.write_text(file.read_text().replace("seed: 1,", "seed: 1, keep: last, split: {by: column, column: part},"))
+    assert run("train", file).code == 0
+    assert _training(run("show", "flowers").out).endswith(", keep last, split {by: column, column: part}")
+
+
+def _training(shown: str) -> str:
+    text = " ".join(shown.split())
+    return text[text.index(" training ") + len(" training ") : text.index(" run r-")]
+
+
+@pytest.mark.parametrize("width", ["60", "80", "100", "140", "300"])
+def test_a_model_is_readable_on_every_screen(
+    run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    """No name is broken, every layer says what it takes and whose it is, and the lines fit."""
+    names = [f"account_number_{at}" for at in range(8)]
+    columns = "".join(f"  {name}: {{kind: column, column: {name}, sensitivity: personal}}\n" for name in names)
+    (tmp_path / "wide.yaml").write_text(
+        f"model: wide\nlayers:\n{columns}  row: {{kind: join, inputs: [{', '.join(names)}], owner: maria}}\n"
+        "  hidden: {kind: torch.nn.Linear, out_features: 32, activation: relu}\n"
+    )
+    shown = _at(run, monkeypatch, width, ["show", str(tmp_path / "wide.yaml")])
+    assert max(map(len, shown.splitlines()[2:])) <= int(width)
+    words = set(re.split(r"[\s,]+", shown))
+    assert {*names, "takes", "personal", "maria", "out_features:", "relu"} <= words
+
+
+def test_shapes_are_short_where_the_screen_is_narrow(run: Command, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = {
+        width: next(
+            line for line in _at(run, monkeypatch, width, ["show", "flowers"]).splitlines() if line[:6] == "hidden"
+        )
+        for width in ("60", "120")
+    }
+    assert "float32[batch, 8]" in hidden["120"]
+    assert hidden["60"].split()[-1] == "8"
+
+
+def test_the_first_rows_are_shown_in_whole_columns(
+    run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wide.csv").write_text(
+        ",".join(f"a_rather_long_name_{at}" for at in range(9)) + "\n" + ",".join(["7"] * 9) + "\n"
+    )
+    run("data", "add", "wide", tmp_path / "wide.csv")
+    for width, count in (("40", 1), ("80", 3), ("300", 8)):
+        sample = _at(run, monkeypatch, width, ["data", "show", "wide"]).split("\n\n")[-1].splitlines()
+        assert sample[0].split() == ["row", *(f"a_rather_long_name_{at}" for at in range(count))]
+        assert sample[-1] == f"… and {9 - count} more column{'' if count == 8 else 's'}"
 
 
 def test_alias_names_moves_lists_and_drops(run: Command, own: Path) -> None:

@@ -30,6 +30,31 @@ def test_a_run_says_where_it_is_kept_and_what_to_try(run: Command, own: Path) ->
     assert "best so far" in lines[0]
 
 
+def test_the_best_epoch_is_said_whichever_is_kept(run: Command, own: Path) -> None:
+    """``keep: last`` keeps the last weights; which epoch was best, and when training is over, goes by the metric."""
+    words = [
+        "train",
+        own / "flowers.yaml",
+        "--set",
+        "train.epochs=30",
+        "--set",
+        "train.lr=0.5",
+        "--no-resume",
+        "--json",
+    ]
+    best = run(*words, "--set", "train.keep=best")
+    last = run(*words, "--set", "train.keep=last")
+    losses = [metrics["validation/loss"] for metrics in last.json["history"]]
+    leading = [loss == min(losses[: at + 1]) and loss not in losses[:at] for at, loss in enumerate(losses)]
+    lines = [line for line in last.err.splitlines() if line.startswith("epoch")]
+    assert ["best so far" in line for line in lines] == leading
+    assert not all(leading), "a rate this high makes some epochs worse"
+    assert (last.json["epoch"], best.json["epoch"]) == (30, 1 + losses.index(min(losses)))
+    tired = run(*words, "--set", "train.keep=last", "--set", "train.patience=2")
+    assert tired.json["outcome"] == "stopped early"
+    assert tired.json["epoch"] == tired.json["epochs"] < 30
+
+
 def test_json_is_one_document_and_progress_goes_elsewhere(run: Command, own: Path) -> None:
     done = run("train", own / "flowers.yaml", "--json", "--set", "train.epochs=1")
     assert set(done.json) == keys_of("train")

@@ -43,6 +43,83 @@ def test_every_way_to_give_rows_gives_the_same_answer(run: Command, own: Path, m
     assert answers[0][0]["kind"] in ("rose", "tulip")
 
 
+def test_a_row_goes_by_its_place_its_key_or_as_json(run: Command, own: Path) -> None:
+    """``--row`` means the same in both commands, with the dataset of the training where no rows are given."""
+    every = run("predict", "flowers", "--data", "flowers-data", "--json").json["answers"]
+    row = json.dumps({"a": 1.0, "b": 2.0})
+    for words in (["flowers-data", "3"], ["flowers-data", "f3"], [None, "3"], [None, "f3"]):
+        given = [word for word in ("--data", words[0], "--row", words[1]) if words[0] or word not in ("--data", None)]
+        assert run("predict", "flowers", *given, "--json").json["answers"] == [every[3]]
+        found = run("trace", "flowers", *given, "--json").json
+        assert (found["row"], found["answer"]) == (3, every[3])
+    assert run("predict", "flowers", own / "flowers.csv", "--row", 3, "--json").json["answers"] == [every[3]]
+    answers = run("predict", "flowers", "--row", row, "--json").json["answers"]
+    assert run("trace", "flowers", "--row", row, "--json").json["answer"] == answers[0]
+    several = run("predict", "flowers", "--row", "f7", "--row", 0, "--json").json
+    assert (several["rows"], several["answers"]) == (2, [every[7], every[0]])
+    assert [line.split()[0] for line in run("predict", "flowers", "--row", "f7", "--row", 0).out.splitlines()[2:]] == [
+        "7",
+        "0",
+    ]
+
+
+WINDOWS = """\
+model: waves
+data: waves-data
+layers:
+  level:  {kind: column, column: level}
+  last:   {kind: window, length: 3}
+  flat:   {kind: torch.nn.Flatten}
+  next:   {kind: torch.nn.Linear, out_features: 1}
+  level_: {kind: value, target: level, unit: m}
+train: {epochs: 1, batch: 8, seed: 1, threads: 1, split: {by: time, column: hour}}
+"""
+
+
+def test_a_row_of_a_series_is_answered_with_the_rows_before_it(run: Command, own: Path) -> None:
+    lines = [f"{hour},{hour % 7}" for hour in range(60)]
+    (own / "waves.csv").write_text("\n".join(["hour,level", *lines]) + "\n")
+    (own / "waves.yaml").write_text(WINDOWS)
+    run("data", "add", "waves-data", own / "waves.csv", "--key", "hour")
+    assert run("train", own / "waves.yaml").code == 0
+    every = run("predict", "waves", "--data", "waves-data", "--json").json["answers"]
+    assert run("predict", "waves", "--row", 50, "--row", 7, "--json").json["answers"] == [every[50], every[7]]
+    assert run("trace", "waves", "--row", 50, "--json").json["answer"] == every[50]
+
+
+def test_an_answer_has_its_unit(run: Command, own: Path) -> None:
+    (own / "flats.csv").write_text("size,price\n" + "".join(f"{n},{n * 10}\n" for n in range(40)))
+    (own / "flats.yaml").write_text(
+        "model: flats\ndata: flats-data\nlayers:\n  size: {kind: column, column: size}\n  row: {kind: join}\n"
+        "  out: {kind: torch.nn.Linear, out_features: 1}\n  price: {kind: value, target: price, unit: EUR}\n"
+        "train: {epochs: 1, batch: 16, seed: 1, threads: 1}\n"
+    )
+    run("data", "add", "flats-data", own / "flats.csv")
+    run("train", own / "flats.yaml")
+    assert run("predict", "flats", "--row", 3).out.splitlines()[0].split() == ["row", "price", "(EUR)"]
+    assert run("trace", "flats", "--row", 3).out.splitlines()[-1].startswith("price (EUR)  ")
+    assert list(run("predict", "flats", "--row", 3, "--json").json["answers"][0]) == ["price"]
+
+
+def test_a_value_that_is_missing_is_a_mark_and_null_for_programs(run: Command, own: Path) -> None:
+    (own / "gaps.csv").write_text("a,b,word,kind\n" + "".join(f"{n},{n},w,{'xy'[n % 2]}\n" for n in range(40)))
+    (own / "gaps.yaml").write_text(
+        "model: gaps\ndata: gaps-data\nlayers:\n  a: {kind: column, column: a}\n  b: {kind: column, column: b}\n"
+        "  both: {kind: join, inputs: [a, b]}\n  full: {kind: fill, value: 0.0}\n"
+        "  word: {kind: column, column: word}\n  known: {kind: one_hot, missing: own}\n"
+        "  all: {kind: join, inputs: [full, known]}\n"
+        "  out: {kind: torch.nn.Linear, out_features: 2}\n  kind: {kind: classes, target: kind}\n"
+        "train: {epochs: 1, batch: 16, seed: 1, threads: 1}\n"
+    )
+    run("data", "add", "gaps-data", own / "gaps.csv")
+    run("train", own / "gaps.yaml")
+    row = '{"a": null, "b": 2.0, "word": null}'
+    shown = {line.split()[0]: line.split()[3:] for line in run("trace", "gaps", "--row", row).out.splitlines()[4:9]}
+    assert (shown["a"], shown["both"], shown["word"]) == (["—", "missing"], ["—", "2"], ["—", "missing"])
+    layers = {layer["layer"]: layer["summary"] for layer in run("trace", "gaps", "--row", row, "--json").json["layers"]}
+    assert (layers["a"], layers["both"], layers["word"], layers["full"]) == (None, "—  2", None, "0  2")
+
+
 def test_predict_from_a_dataset_answers_every_row(run: Command, own: Path) -> None:
     found = run("predict", "flowers", "--data", "flowers-data", "--json").json
     assert (found["version"], found["rows"], len(found["answers"])) == ("flowers@1", 80, 80)

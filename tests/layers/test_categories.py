@@ -16,6 +16,7 @@ from layerwise.graph.kinds import make
 from layerwise.graph.ports import Port
 from layerwise.layers.base import Value
 from layerwise.layers.categories import Category, OneHot
+from layerwise.layers.records import Columns
 
 
 def run(kind: Category | OneHot, train: Value, rows: Value) -> list[Any]:
@@ -121,3 +122,48 @@ def test_bad_options_are_refused(options: dict[str, Any]) -> None:
     for kind in ("category", "one_hot"):
         with pytest.raises(InvalidLayer, match=r"values|unknown|missing"):
             make(kind, options)
+
+
+def test_a_record_is_one_vector_with_a_one_for_each_of_its_columns() -> None:
+    """The same as ``one_hot`` of each column, joined, whatever batches the training rows came in."""
+    colours, sizes = ["red", "blue", None, "red", "green"], ["s", "m", "l", "l", "s"]
+    columns = Columns(("colour", "size"))
+    record = columns.run(pa.array(colours), pa.array(sizes), state={})
+    assert isinstance(record, pa.StructArray)
+    kind = OneHot(unknown="other", missing="own")
+    state = kind.fit([(record.slice(0, 2),), (record.slice(2),)])
+    whole = torch.as_tensor(kind.run(record.slice(1, 3), state=state))
+    each = [
+        torch.as_tensor(kind.run(pa.array(values[1:4]), state=kind.fit([(pa.array(values),)])))
+        for values in (colours, sizes)
+    ]
+    assert torch.equal(whole, torch.cat(each, dim=1))
+    assert kind.infer((Port("record"),), state) == Port("float32", (5 + 5,))
+    assert kind.infer((Port("record"),)) == Port("float32", (None,))
+
+
+def test_a_record_names_the_column_of_a_value_that_is_wrong() -> None:
+    kind, columns = OneHot(), Columns(("colour", "size"))
+
+    def record(colour: str, size: str | None) -> Value:
+        return columns.run(pa.array([colour]), pa.array([size], pa.string()), state={})
+
+    state = kind.fit([(record("red", "s"),)])
+    for wrong, message in (
+        (record("red", "x"), "the column 'size': 1 values of 1 were never seen in training, the first is 'x'"),
+        (record("red", None), "the column 'size': 1 values of 1 are missing; .*missing: own"),
+    ):
+        with pytest.raises(InvalidData, match=message):
+            kind.run(wrong, state=state)
+    with pytest.raises(InvalidData, match="the column 'colour': it has not learned its values yet"):
+        kind.run(record("red", "s"), state={})
+    for learn in (lambda: kind_of("a").fit([(record("red", "s"),)]), lambda: kind_of("a").infer((Port("record"),))):
+        with pytest.raises(InvalidShape, match="take `values` away"):
+            learn()
+    with pytest.raises(InvalidShape, match="its input is record, and it takes one text or whole number a row"):
+        Category().infer((Port("record"),))
+
+
+def kind_of(*values: str) -> OneHot:
+    """Return a kind with values of its own."""
+    return OneHot(values=values)

@@ -32,6 +32,7 @@ from layerwise.layers.functions import function
 from layerwise.layers.images import Image
 from layerwise.layers.join import Join
 from layerwise.layers.padding import Lengths, Pad
+from layerwise.layers.records import Columns
 from layerwise.layers.scaling import Clip, Log, Scale, Standardize
 from layerwise.layers.sequences import Sequence as History
 from layerwise.layers.sequences import Window
@@ -103,6 +104,9 @@ CASES: list[tuple[DataKind, tuple[Value, ...]]] = [
     (Category(values=(0, 1, 2), unknown="other", missing="own"), (WHOLE,)),
     (OneHot(), (NAMES,)),
     (OneHot(unknown="other"), (WHOLE,)),
+    (OneHot(), (pa.StructArray.from_arrays([NAMES, TEXTS], names=["name", "text"]),)),
+    (Columns(("a", "b")), (WHOLE, GAPS)),
+    (Columns(("a", "b")), (NAMES, TEXTS)),
     (Join(), (SCALAR, VECTOR, WHOLE)),
     (Tokens(), (TEXTS,)),
     (Tokens(by="characters", lower=True), (TEXTS,)),

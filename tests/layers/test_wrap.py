@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from layerwise.engine.model import wrap
 from layerwise.errors import Invalid, InvalidGraph, InvalidLayer, InvalidShape
 from layerwise.graph import shapes
 from layerwise.graph.graph import Graph
@@ -18,7 +19,7 @@ from layerwise.graph.ports import Port
 from layerwise.layers.base import Padded
 from layerwise.layers.columns import Column
 from layerwise.layers.network import Network, build, layer_states, load_layer_states
-from layerwise.layers.wrap import Wrapped, parts, with_instance, wrap, wrapped
+from layerwise.layers.wrap import Wrapped, parts, with_instance, wrapped
 
 
 class Stage(nn.Module):

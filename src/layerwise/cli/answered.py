@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,16 +74,26 @@ WRITERS: dict[str, Writer] = {".csv": _csv, ".parquet": _parquet, ".jsonl": _lin
 """How answers are written, by the ending of the file."""
 
 
-def drawn(answers: Answers, width: int) -> list[RenderableType]:
-    """Return the first answers as a table, as many columns as the screen has room for."""
+def drawn(answers: Answers, width: int, places: Sequence[int] | None = None) -> list[RenderableType]:
+    """Return the first answers as a table, as many columns as the screen has room for.
+
+    Args:
+        answers: what was answered.
+        width: columns of the screen.
+        places: where the rows stand; from 0 on where not given.
+    """
     import pyarrow as pa
 
     heads, *rows = answers.cells
     sizes = [max(len(row[at]) for row in (heads, *rows)) + 2 for at in range(len(heads))]
     room = [at for at in range(len(heads)) if len("row  ") + 4 + sum(sizes[: at + 1]) <= width] or [0]
     names = [heads[at] for at in room]
-    right = [name for name in names if not pa.types.is_string(answers.table.schema.field(name).type)]
-    body = [[screen.words(str(number), screen.FAINT), *(row[at] for at in room)] for number, row in enumerate(rows)]
+    right = [heads[at] for at in room if not pa.types.is_string(answers.table.schema.field(at).type)]
+    numbers = range(len(rows)) if places is None else places[: len(rows)]
+    body = [
+        [screen.words(number, screen.FAINT), *(row[at] for at in room)]
+        for number, row in zip(numbers, rows, strict=True)
+    ]
     more = []
     if len(answers) > len(rows):
         more.append(f"{len(answers) - len(rows):,} more rows")

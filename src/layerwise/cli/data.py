@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import RenderableType
 
 from layerwise.cli import screen
@@ -22,8 +24,8 @@ MOST_COLUMNS = 50
 SAMPLE = 5
 """Rows shown of a dataset, …"""
 
-SAMPLE_COLUMNS = 8
-"""… with at most this many of their values."""
+SAMPLE_COLUMNS, SAMPLE_WIDTH = 8, 40
+"""… with at most this many of their values, the longest wrapped at this many columns of the screen."""
 
 NUMBERS, WRAPPING, LESS = ("missing", "distinct"), ("column", "examples"), ("mean ± spread", "distinct", "range")
 """How the table of columns is drawn: what is a number, what wraps, what goes first where the screen is narrow."""
@@ -152,7 +154,7 @@ def _shown(dataset: Dataset, sample: list[dict[str, Any]]) -> list[RenderableTyp
         [screen.words(row[at] if row[at] != "0" else "", screen.NAME if at == 0 else "") for at in used]
         for row in cells
     ]
-    names = list(dataset.schema.names)[:SAMPLE_COLUMNS]
+    names = _fitting(list(dataset.schema.names), sample, screen.paper().width)
     firsts = [[screen.words(at, screen.FAINT), *(_cell(row[name]) for name in names)] for at, row in enumerate(sample)]
     return [
         screen.line((dataset.address, screen.HEAD), f"  {screen.plural(len(dataset), 'row')}, {key}"),
@@ -162,12 +164,21 @@ def _shown(dataset: Dataset, sample: list[dict[str, Any]]) -> list[RenderableTyp
         *_more(len(manifest.schema) - len(rows), "column"),
         "",
         screen.columns("row", *names, rows=firsts, wide=names),
-        *_more(len(dataset) - len(sample), "row"),
+        *_more(len(dataset) - len(sample), "row", len(dataset.schema) - len(names)),
     ]
 
 
-def _more(count: int, one: str) -> list[RenderableType]:
-    return [screen.line((f"… and {count:,} more {one}{'' if count == 1 else 's'}", screen.FAINT))] if count > 0 else []
+def _fitting(names: list[str], sample: list[dict[str, Any]], width: int) -> list[str]:
+    """Return the first columns for whose values the screen has room: one at least."""
+    sizes = [max(cell_len(name), *(cell_len(str(_cell(row[name]))) for row in sample)) for name in names]
+    ends = itertools.accumulate((min(size, SAMPLE_WIDTH) + 2 for size in sizes), initial=len("row"))
+    fitting = sum(end <= width for end in ends) - 1
+    return names[: min(max(fitting, 1), SAMPLE_COLUMNS)]
+
+
+def _more(rows: int, one: str, columns: int = 0) -> list[RenderableType]:
+    counts = [screen.plural(rows, f"more {one}")] * (rows > 0) + [screen.plural(columns, "more column")] * (columns > 0)
+    return [screen.line((f"… and {' and '.join(counts)}", screen.FAINT))] if counts else []
 
 
 def _cell(value: Any) -> Any:

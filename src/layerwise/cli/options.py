@@ -46,6 +46,6 @@ def open_repository(context: typer.Context, *, make: bool = False) -> Repository
 
 def has_repository(path: Path) -> bool:
     """Say whether ``path`` is a repository."""
-    from layerwise.store.store import CONFIG
+    from layerwise.store.store import Store
 
-    return (path / CONFIG).is_file()
+    return Store.exists(path)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -13,18 +14,26 @@ from layerwise.cli.anatomy import Anatomy
 from layerwise.cli.metrics import SPLITS, by_split
 from layerwise.engine.version import Version
 from layerwise.graph.draw import LayerRow
+from layerwise.graph.ports import Port
+
+Cells: TypeAlias = dict[str, Callable[[LayerRow], str | Text]]
+"""The columns of a table: what each says of a layer."""
 
 COLOURS = {"data": "cyan", "neural": "magenta", "answer": "yellow"}
 """The colour of each role."""
 
-WIDE = 80
-"""On a screen of so many columns, shapes need not wrap."""
-
-WRAPPING = ("options", "gives", "takes", "notes")
+LEAST = 24
+"""Columns of the screen that options need to be read; with less, the columns of numbers make room for them."""
 
 ALWAYS = ("epochs", "batch", "optimizer", "lr", "seed")
 WHERE_SAID = ("schedule", "clip", "monitor", "patience", "sampling")
-"""Training settings that are shown: always, and where they were said."""
+"""Training settings that are shown: always, and where they were said; which epoch is kept and the split come last."""
+
+SPLIT = {"row": ("train", "validation", "test", "seed"), "group": ("column", "train", "validation", "test", "seed"),
+         "time": ("column", "train", "validation", "test"), "column": ("column", "values")}  # fmt: skip
+"""What a split goes by, in each of its ways."""
+
+NUMBERS = ("parameters", "state")
 
 TORCH = "torch.nn."
 
@@ -67,7 +76,7 @@ def _origin(version: Version) -> Iterator[Text]:
 
 
 def _layers(found: Anatomy, width: int) -> RenderableType:
-    cells: dict[str, Any] = {
+    cells: Cells = {
         "layer": lambda row: Text.assemble((tree(row), screen.FAINT), screen.words(row.name, COLOURS[row.role])),
         "kind": lambda row: screen.words(row.kind.removeprefix(TORCH)),
         "options": lambda row: screen.words(", ".join(row.options), screen.FAINT),
@@ -77,9 +86,53 @@ def _layers(found: Anatomy, width: int) -> RenderableType:
         "state": lambda row: screen.size(found.state[row.path]) if row.path in found.state else "",
         "notes": lambda row: ", ".join(notes(row)),
     }
+    if _room(found.rows, cells, width) < 0:
+        cells = _fitted(found, cells, width)
     rows = [[cell(row) for cell in cells.values()] for row in found.rows]
-    wide = [head for head in WRAPPING if head != "gives" or width < WIDE]
-    return screen.columns(*cells, rows=rows, right=("parameters", "state"), wide=wide, spare=("options", "notes"))
+    return screen.columns(*cells, rows=rows, right=NUMBERS, wide=["options", "gives"])
+
+
+def _fitted(found: Anatomy, cells: Cells, width: int) -> Cells:
+    """Return the columns for a narrow screen: all that a file says of a layer in one, which goes on below.
+
+    Bytes go first, then shapes become short, then the numbers of parameters go.
+    """
+    short = {**cells, "gives": lambda row: shape(found.ports[row.path]) if row.path in found.ports else ""}
+    ways = [
+        {head: given[head] for head in ("layer", "kind", "gives", *numbers)}
+        for given, numbers in ((cells, NUMBERS), (cells, NUMBERS[:1]), (short, NUMBERS[:1]), (short, ()))
+    ]
+    for way in ways:
+        room = _room(found.rows, way, width) - 2
+        if room >= LEAST:
+            layer, kind, *rest = way.items()
+            # Bound here: the next way has another room.
+            options = ("options", lambda row, room=room: Text(screen.folded(_said(row), room), screen.FAINT))
+            return dict([layer, kind, options, *rest])
+    return next((way for way in ways if _room(found.rows, way, width) >= 0), ways[-1])
+
+
+def _room(rows: list[LayerRow], cells: Cells, width: int) -> int:
+    """Return how many columns of the screen the longest cells leave free; a column without any takes none."""
+    longest = {head: max((cell_len(str(cell(row))) for row in rows), default=0) for head, cell in cells.items()}
+    sizes = [max(size, len(head)) for head, size in longest.items() if size]
+    return width - sum(sizes) - 2 * (len(sizes) - 1)
+
+
+def _said(row: LayerRow) -> list[str]:
+    takes = [] if row.straight else [f"takes {', '.join(row.inputs)}"]
+    return [*takes, *row.options, *notes(row)]
+
+
+def shape(port: Port) -> str:
+    """Return a port in short: a row's sizes, as a trace has them, and the type where it is not float32.
+
+    >>> shape(Port("float32", (16, 8, 8))), shape(Port("int64", (100,), padded=True)), shape(Port("string"))
+    ('16×8×8', 'int64 100 padded', 'string')
+    """
+    sizes = "×".join("?" if size is None else str(size) for size in port.shape)
+    dtype = port.dtype if port.dtype != "float32" or not sizes else ""
+    return " ".join(part for part in (dtype, sizes, "padded" * port.padded) if part)
 
 
 def tree(row: LayerRow) -> str:
@@ -118,8 +171,10 @@ def _training(training: Mapping[str, Any]) -> str:
 
     said = {name: training[name] for name in ALWAYS if name in training}
     said |= {name: training[name] for name in WHERE_SAID if training.get(name)}
-    split = {name: value for name, value in training.get("split", {}).items() if value is not None}
-    said |= {"split": split} if split else {}
+    said |= {"keep": training["keep"]} if "keep" in training else {}
+    split = training.get("split", {})
+    used = {name: split[name] for name in ("by", *SPLIT.get(split.get("by"), ())) if split.get(name) is not None}
+    said |= {"split": used} if used else {}
     return ", ".join(f"{name} {write_flow(value)}" for name, value in said.items())
 
 

@@ -110,7 +110,7 @@ def _json(run: Run) -> dict[str, Any]:
         "version": run.version.address, "digest": run.version.entry.digest, "run": run.id, "outcome": run.outcome,
         "epoch": run.epoch, "epochs": len(run.history), "resumed": run.resumed, "seconds": run.seconds,
         "metrics": dict(run.metrics), "history": [dict(metrics) for metrics in run.history],
-        "repository": str(run.version.repo.path),
+        "repository": run.version.repo.address,
     }  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def _summary(run: Run) -> None:
     resumed = f", going on after epoch {run.resumed} of a run that was broken off" if run.resumed else ""
     screen.show(
         "",
-        screen.line((address, f"{screen.HEAD} {screen.NAME}"), f" is kept in {run.version.repo.path}"),
+        screen.line((address, f"{screen.HEAD} {screen.NAME}"), f" is kept in {run.version.repo.address}"),
         screen.line((f"{ended.get(run.outcome, 'done')}, {epochs}{resumed}; "
                      f"the weights are those of epoch {run.epoch}; run {run.id}", screen.FAINT)),
         "",

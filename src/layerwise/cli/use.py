@@ -9,12 +9,12 @@ import typer
 from rich.text import Text
 
 from layerwise.cli import screen
-from layerwise.cli.asked import FromData, OneRow, Rows, asked_rows
+from layerwise.cli.asked import Asked, FromData, OneRow, Rows, SomeRows, asked_rows
 from layerwise.cli.options import AsJson, Code, VersionOf, open_repository
-from layerwise.errors import InvalidData
 from layerwise.words import parse_version
 
 if TYPE_CHECKING:
+    from layerwise.engine.answers import Answers
     from layerwise.engine.trace import Trace
     from layerwise.engine.version import Version
     from layerwise.repo import Repository
@@ -65,7 +65,7 @@ def predict(
     context: typer.Context,
     version: VersionOf,
     rows: Rows = None,
-    row: OneRow = None,
+    row: SomeRows = None,
     data: FromData = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write all answers to a .csv, .parquet or .jsonl file.")
@@ -73,17 +73,20 @@ def predict(
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer for rows: of a file, a folder of images, JSON lines on stdin, --row, or a dataset."""
+    """Answer for rows: of a file, a folder of images, JSON lines on stdin, --row, or a dataset.
+
+    With a place or a key, --row picks from the rows that are given; where none are, from the dataset of the training.
+    A whole number is a place, also where keys are numbers.
+    """
     from layerwise.cli import answered
 
     if out is not None:
         answered.hold_out(out)
     with open_repository(context) as repo:
-        types = repo.column_types(repo.manifest(repo.find(parse_version(version))))
-        table = asked_rows(repo, rows, row, data, types)
+        asked = asked_rows(repo, repo.manifest(repo.find(parse_version(version))), rows, row or (), data)
         opened = load(repo, version, code)
-        with screen.waiting(f"answering for {screen.plural(table.num_rows, 'row')}"):
-            answers = opened.predict(table)
+        with screen.waiting(f"answering with {opened.address}"):
+            answers = _answered(opened, asked)
     said = {"version": opened.address, "rows": len(answers)}
     if out is not None:
         answered.write(answers, out)
@@ -94,39 +97,61 @@ def predict(
             screen.line((str(out), screen.NAME), f" has {screen.plural(len(answers), 'answer')} of {opened.address}")
         )
     else:
-        screen.show(*answered.drawn(answers, screen.paper().width))
+        screen.show(*answered.drawn(answers, screen.paper().width, asked.places))
+
+
+def _answered(opened: Version, asked: Asked) -> Answers:
+    import pyarrow as pa
+
+    from layerwise.engine.answers import Answers
+
+    if asked.places is None:
+        return opened.predict(asked.table)
+    if opened.tables_whole:
+        # A window over time looks at the rows before: these are answered too, and left out.
+        found = opened.predict(asked.up_to(max(asked.places)))
+        return Answers(found.version, found.table.take(list(asked.places)))
+    return opened.predict(pa.concat_tables([asked.table.slice(place, 1) for place in asked.places]))
 
 
 def trace(
     context: typer.Context,
     version: VersionOf,
     rows: Rows = None,
-    place: Annotated[int, typer.Option("--row", metavar="N", help="Which of the rows, from 0.")] = 0,
+    row: OneRow = None,
     data: FromData = None,
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:
-    """Follow one row through every layer: what it was as it left each of them."""
+    """Follow one row through every layer: what it was as it left each of them.
+
+    The row is the first one given, or that of --row, which picks as in predict.
+    """
     with open_repository(context) as repo:
-        types = repo.column_types(repo.manifest(repo.find(parse_version(version))))
-        table = asked_rows(repo, rows, None, data, types)
-        if not 0 <= place < table.num_rows:
-            raise InvalidData(f"there is no row {place}; the rows are 0 to {table.num_rows - 1:,}")
+        asked = asked_rows(repo, repo.manifest(repo.find(parse_version(version))), rows, [row] if row else (), data)
+        place = asked.places[0] if asked.places else 0
         opened = load(repo, version, code)
-        # A window over time needs the rows before this one.
-        found = opened.trace(table.slice(0, place + 1) if opened.tables_whole else table.slice(place, 1))
+        # A window over time looks at the rows before this one.
+        found = opened.trace(asked.up_to(place) if opened.tables_whole else asked.table.slice(place, 1))
     if as_json:
-        layers = [{"layer": p.layer, "kind": p.kind, "shape": p.shape, "summary": p.summary} for p in found.passages]
+        layers = [
+            {"layer": p.layer, "kind": p.kind, "shape": p.shape, "summary": None if p.missing else p.summary}
+            for p in found.passages
+        ]
         screen.print_json({"version": opened.address, "row": place, "layers": layers, "answer": found.answers[0]})
     else:
-        _show_trace(found, place)
+        _show_trace(found, f"row {place}{f' of {asked.where}' if asked.where else ''}{_key(asked)}")
 
 
-def _show_trace(found: Trace, place: int) -> None:
+def _key(asked: Asked) -> str:
+    return f", key {asked.keys[0]}" if asked.keys else ""
+
+
+def _show_trace(found: Trace, which: str) -> None:
     rows = [[screen.words(one.layer, screen.NAME), _short(one.kind), one.shape, one.summary] for one in found.passages]
     answer = found.answers.cells
     screen.show(
-        screen.line((found.version, screen.HEAD), f" on row {place}"),
+        screen.line((found.version, screen.HEAD), f" on {which}"),
         "",
         screen.columns(
             "layer", "kind", "shape", "what left it", rows=rows, right=["shape"], wide=["what left it"], spare=["kind"]

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from layerwise.data.arrays import open_arrays
+from layerwise.data.plain import plain
 from layerwise.data.schema import is_tensor
 from layerwise.errors import NotFound, nearest
 from layerwise.words import shorten
@@ -75,7 +76,7 @@ def _value(column: pa.Array | pa.ChunkedArray) -> Any:
     column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
     if is_tensor(column.type):
         return None if column.null_count else column.to_numpy_ndarray()[0].copy()
-    return column[0].as_py()
+    return plain(column[0])
 
 
 def no_column(column: object, where: str, known: Sequence[str]) -> NotFound:

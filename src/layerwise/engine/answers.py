@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -9,8 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from layerwise.words import visible
+
 SHOWN = 20
 COLUMNS = 12
+
+MISSING = "—"
+"""What stands where a value is missing."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,11 @@ class Answers:
 
     @property
     def cells(self) -> list[list[str]]:
-        """The head and the first rows as text, numbers rounded: what is printed."""
-        names = self.table.column_names[:COLUMNS]
+        """The head, with units, and the first rows as text, numbers rounded: what is printed."""
+        fields = list(self.table.schema)[:COLUMNS]
+        names = [field.name for field in fields]
         rows = self.table.select(names).slice(0, SHOWN).to_pylist()
-        return [names, *([cell(row[name]) for name in names] for row in rows)]
+        return [[_head(field) for field in fields], *([cell(row[name]) for name in names] for row in rows)]
 
     def __str__(self) -> str:
         cells = self.cells
@@ -60,11 +67,25 @@ class Answers:
         return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def _head(field: pa.Field) -> str:
+    unit = (field.metadata or {}).get(b"unit", b"").decode()
+    return f"{field.name} ({visible(unit)})" if unit else str(field.name)
+
+
 def cell(value: Any) -> str:
-    """Return a value as a person reads it; control characters are shown, never sent to the terminal."""
+    """Return a value as a person reads it; control characters are shown, never sent to the terminal.
+
+    >>> cell(1 / 3), cell(None), cell([1.0, float("nan")])
+    ('0.3333', '—', '[1, —]')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
         return f"[{', '.join(cell(inner) for inner in value[:5])}{', …' if len(value) > 5 else ''}]"
+    if isinstance(value, dict):
+        said = [f"{visible(name)}: {cell(inner)}" for name, inner in value.items()]
+        return ", ".join(said[:5]) + (f" and {len(said) - 5} more" if len(said) > 5 else "")
     text = str(value)
     return text[:60] if text.isprintable() else ascii(text)[:60]

@@ -18,8 +18,7 @@ from layerwise.graph.graph import Graph
 from layerwise.graph.layer import Layer
 from layerwise.graph.ports import Port
 from layerwise.layers.network import build
-from layerwise.layers.wrap import with_instance
-from layerwise.layers.wrap import wrap as wrap_graph
+from layerwise.layers.wrap import layers_of, with_instance
 from layerwise.store.disk import write_file
 
 
@@ -147,5 +146,5 @@ def wrap(
         >>> model = lw.wrap(resnet, torch.zeros(2, 3, 32, 32), answer=lw.Layer("label", lw.Classes(target="label")))
         ... # doctest: +SKIP
     """
-    graph = wrap_graph(module, example, name=name, before=before, answer=answer, output=output)
-    return Model(graph.name, graph.layers, data=graph.data, train=graph.train)
+    layers = layers_of(module, example, before=before, answer=answer, output=output)
+    return Model(name or type(module).__name__.lower(), layers)

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from layerwise.engine.answers import Answers, cell
+from layerwise.engine.answers import MISSING, Answers, cell
 from layerwise.engine.evaluate import CANONICAL, Live
 from layerwise.engine.rows import ready, run_data
 from layerwise.engine.settle import index, settled_layers
@@ -33,15 +33,27 @@ class Passage:
         return "×".join(str(size) for size in as_tensor(self.value).shape[1:]) or "1"
 
     @property
+    def missing(self) -> bool:
+        """Whether nothing is there: no value, or no number but NaN."""
+        if isinstance(self.value, pa.Array):
+            return cell(self.value[0].as_py()) == MISSING
+        numbers = as_tensor(self.value)[0]
+        return bool(numbers.numel() and numbers.isnan().all())
+
+    @property
     def summary(self) -> str:
-        """Short values in full, large ones by mean, range and share of zeros."""
+        """Short values in full, large ones by mean, range and share of zeros; — where something is missing."""
+        if self.missing:
+            return f"{MISSING} missing"
         if isinstance(self.value, pa.Array):
             return cell(self.value[0].as_py())
         tensor = as_tensor(self.value)[0].to(torch.float64).flatten()
         if tensor.numel() <= 10:
-            return "  ".join(f"{number:.4g}" for number in tensor.tolist())
-        zeros = float((tensor == 0).double().mean())
-        return f"mean {tensor.mean():.4g}, {tensor.min():.4g} to {tensor.max():.4g}, {zeros:.0%} zeros"
+            return "  ".join(cell(number) for number in tensor.tolist())
+        there = tensor[~tensor.isnan()]
+        zeros = float((there == 0).double().mean())
+        about = f"mean {there.mean():.4g}, {there.min():.4g} to {there.max():.4g}, {zeros:.0%} zeros"
+        return about if len(there) == len(tensor) else f"{about}, {len(tensor) - len(there):,} missing"
 
 
 @dataclass(frozen=True)

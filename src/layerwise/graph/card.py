@@ -49,17 +49,20 @@ STYLE = f"""
 .lw-card .lw-role::after {{ content: ""; flex: 1; height: 1px; background: var(--hue); opacity: .35; }}
 .lw-card ol {{ display: flex; flex-wrap: wrap; align-items: stretch; gap: 8px; margin: 0; padding: 0;
   list-style: none; }}
-.lw-card li {{ position: relative; min-width: 92px; max-width: 220px; margin: 0; padding: 7px 10px 8px;
+.lw-card li {{ position: relative; min-width: 92px; max-width: 220px; margin: 0 0 0 14px; padding: 7px 10px 8px;
   border: 1px solid var(--line); border-top: 3px solid var(--hue); border-radius: 8px; background: var(--face); }}
 .lw-card li::marker {{ content: ""; }}
-.lw-card li.lw-straight {{ margin-left: 14px; }}
 .lw-card li.lw-straight::before {{ content: "→"; position: absolute; left: -18px; top: 50%;
   transform: translateY(-50%); color: var(--quiet); }}
 .lw-card li.lw-block {{ max-width: 100%; background: transparent; }}
+.lw-card li.lw-block:has(> details[open]) {{ flex: 1 1 100%; }}
+.lw-card li.lw-block.lw-straight::before {{ top: 16px; }}
 .lw-card li.lw-frozen {{ border-style: dashed; border-top-style: solid; }}
 .lw-card summary {{ cursor: pointer; }}
-.lw-card summary > div {{ display: inline-block; vertical-align: top; }}
-.lw-card details > ol {{ margin-top: 8px; }}
+.lw-card summary > div {{ display: inline-flex; flex-wrap: wrap; align-items: baseline; gap: 0 12px;
+  max-width: calc(100% - 20px); vertical-align: top; }}
+.lw-card summary .lw-chips {{ margin-top: 0; }}
+.lw-card details > ol {{ margin: 8px 0 2px; }}
 .lw-card .lw-name {{ font-weight: 600; overflow-wrap: anywhere; }}
 .lw-card .lw-kind {{ color: var(--hue); overflow-wrap: anywhere; }}
 .lw-card .lw-mono {{ font: 11px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; color: var(--quiet);

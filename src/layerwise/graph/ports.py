@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 TEXT = "string"
 BYTES = "binary"
+RECORD = "record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class Port:
 
     Attributes:
         dtype: ``float32``, ``int64``, ``bool`` … for numbers; ``string``, ``binary``, ``timestamp`` … for what is
-            not encoded yet; ``list<int64>``, ``list<string>`` for rows of different lengths.
+            not encoded yet; ``list<int64>``, ``list<string>`` for rows of different lengths; ``record`` for texts of
+            several columns.
         shape: the shape of one row, without the batch; ``None`` in it is a size that is learned from the data.
         padded: the first dimension is a sequence, and every row carries its true length.
         size: how many different whole numbers there can be (categories, a vocabulary); None where unknown.

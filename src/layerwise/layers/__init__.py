@@ -18,6 +18,7 @@ from layerwise.layers import modules as modules
 from layerwise.layers import network as network
 from layerwise.layers import padding as padding
 from layerwise.layers import ranking as ranking
+from layerwise.layers import records as records
 from layerwise.layers import recurrent as recurrent
 from layerwise.layers import scaling as scaling
 from layerwise.layers import sequences as sequences

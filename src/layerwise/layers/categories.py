@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from layerwise.errors import InvalidData, InvalidLayer, InvalidShape
 from layerwise.graph.kinds import register
-from layerwise.graph.ports import TEXT, Port
+from layerwise.graph.ports import RECORD, TEXT, Port
 from layerwise.layers.base import DataKind, State, Value
 from layerwise.layers.lookup import MISSING, UNSEEN, Plain, codes, count, keep, kept, plain_array, unseen
 from layerwise.layers.numeric import no_rows
+from layerwise.words import shorten
 
 WIDEST = 10_000
 """Most categories that become a vector each; more belong in an embedding."""
@@ -107,6 +112,27 @@ def _sorted(counts: Mapping[Plain, int]) -> list[Plain]:
     return sorted(counts, key=lambda value: (isinstance(value, str), value))
 
 
+def _is_record(value: Value) -> TypeGuard[pa.StructArray]:
+    return isinstance(value, pa.StructArray)
+
+
+def _each(state: Mapping[str, Any]) -> list[State]:
+    # What was learned of each column of a record, in their order.
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in state.items():
+        place, _, own = name.partition(".")
+        found.setdefault(int(place), {})[own] = tensor
+    return [found[place] for place in sorted(found)]
+
+
+@contextmanager
+def _at_column(name: str) -> Iterator[None]:
+    try:
+        yield
+    except InvalidData as error:
+        raise InvalidData(f"the column {shorten(name)}: {error}") from None
+
+
 @register("category")
 @dataclass(frozen=True)
 class Category(_Categories):
@@ -142,6 +168,9 @@ class Category(_Categories):
 class OneHot(_Categories):
     """One of several values a row, as a vector [batch, categories] of zeros and a single one, float32.
 
+    A record (of ``columns``) becomes one vector with a single one for each of its columns, side by side in their
+    order; each column learns its own values.
+
     Args:
         values: the values in the order of their places; learned from the training rows, sorted, where not given.
         unknown: what a value never seen is: an ``error``, or ``other`` with the first place.
@@ -158,12 +187,44 @@ class OneHot(_Categories):
 
     def infer(self, inputs: tuple[Port, ...], state: Mapping[str, Any] | None = None) -> Port:
         """Return a float32 vector, one place a category."""
+        if inputs[0].dtype == RECORD:
+            self._hold_learning()
+            sizes = [self._size(own) for own in _each(state or {})]
+            return Port("float32", (sum(size or 0 for size in sizes) if sizes else None,))
         self._port(inputs)
         return Port("float32", (self._size(state),))
 
+    def _hold_learning(self) -> None:
+        if self.values is not None:
+            raise InvalidShape("its input is a record, whose columns have values of their own; take `values` away")
+
+    def fit(self, batches: Iterable[tuple[Value, ...]]) -> State:
+        """Return the values of the training rows, sorted; of a record those of each column, ``0.texts`` …."""
+        stream = (value for (value,) in batches)
+        first = next(stream, None)
+        if first is None or not _is_record(first):
+            return super().fit((value,) for value in itertools.chain([] if first is None else [first], stream))
+        self._hold_learning()
+        counts = [Counter[Plain]() for _ in first.flatten()]
+        for value in itertools.chain([first], stream):
+            for found, column in zip(counts, value.flatten(), strict=True):
+                found.update(count([plain_array(column)]))
+        kept = [keep(_sorted(found)) for found in counts]
+        return {f"{place}.{name}": tensor for place, own in enumerate(kept) for name, tensor in own.items()}
+
     def run(self, *inputs: Value, state: State) -> Value:
         """Return the vectors, [batch, categories], float32."""
-        index = self._index(inputs[0], state)
+        value = inputs[0]
+        if not _is_record(value):
+            return self._hot(value, state)
+        parts, states = [], _each(state) or [{} for _ in value.type]
+        for field, column, own in zip(value.type, value.flatten(), states, strict=True):
+            with _at_column(field.name):
+                parts.append(self._hot(column, own))
+        return torch.cat(parts, dim=1)
+
+    def _hot(self, value: Value, state: State) -> Tensor:
+        index = self._index(value, state)
         size = self._size(state) or 0
         if size > WIDEST:
             raise InvalidData(

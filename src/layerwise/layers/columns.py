@@ -13,7 +13,7 @@ from torch import Tensor
 
 from layerwise.errors import InvalidData, InvalidLayer, InvalidShape
 from layerwise.graph.kinds import register
-from layerwise.graph.ports import BYTES, TEXT, Port
+from layerwise.graph.ports import BYTES, RECORD, TEXT, Port
 from layerwise.layers.base import DataKind, State, Value
 
 
@@ -51,6 +51,7 @@ _DTYPES = (
     (pa.types.is_date, "date"),
     (pa.types.is_time, "time"),
     (pa.types.is_duration, "duration"),
+    (pa.types.is_struct, RECORD),
 )
 
 

@@ -1,9 +1,9 @@
 """An ``nn.Module`` that exists becomes a model: it runs by its own ``forward``, and every submodule is a layer.
 
 >>> from torch import nn
->>> graph = wrap(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.zeros(1, 4), name="tiny")
->>> [path for path, _ in graph.walk()]
-['input', 'body', '0', '1', '2']
+>>> column, body = layers_of(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), torch.zeros(1, 4))
+>>> column.name, body.name, [part.name for part in body.layers]
+('input', 'body', ['0', '1', '2'])
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from layerwise.errors import Invalid, InvalidGraph, InvalidLayer, InvalidShape, nearest
-from layerwise.graph.graph import Graph
 from layerwise.graph.kinds import register
 from layerwise.graph.layer import Layer, at_layer, qualified_name
 from layerwise.graph.ports import NUMBERS, Port
@@ -193,18 +192,17 @@ def wrapped(module: nn.Module, *, output: int | str | None = None, dtypes: Seque
     return Wrapped(qualified_name(type(module)), tuple(dtypes), output, instance=module)
 
 
-def wrap(
+def layers_of(
     module: nn.Module,
     example: Any,
     *,
-    name: str | None = None,
     before: Sequence[Layer] | None = None,
     answer: Layer | None = None,
     output: int | str | None = None,
-) -> Graph:
-    """Return a model whose neural part is ``module``, every submodule a layer under its own path.
+) -> list[Layer]:
+    """Return the layers of a model whose neural part is ``module``, every submodule a layer under its own path.
 
-    ``lw.wrap`` makes a Model of it and explains the arguments.
+    ``lw.wrap`` makes a model of them and explains the arguments.
 
     Raises:
         InvalidLayer, InvalidShape, InvalidGraph: what the example or the module says, naming the layer.
@@ -226,7 +224,7 @@ def wrap(
         kind.infer(tuple(ports))
     inputs = [layer.name for layer in layers][-len(values) :]
     body = Layer(own, kind, inputs=inputs, layers=inside)
-    return Graph(name or type(module).__name__.lower(), [*layers, body, *([answer] if answer is not None else [])])
+    return [*layers, body, *([answer] if answer is not None else [])]
 
 
 def _columns(module: nn.Module, ports: Sequence[Port]) -> list[Layer]:
