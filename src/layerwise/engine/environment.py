@@ -8,14 +8,22 @@ import platform
 import re
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 MAX_DIFF = 1 << 20
 """Largest uncommitted diff that is kept with a run, in bytes; a larger one is cut and said to be."""
+
+
+class GitState(NamedTuple):
+    """The commit of a checkout and its uncommitted diff; None where there is none."""
+
+    commit: str | None
+    diff: str | None
 
 
 @dataclass(frozen=True)
@@ -30,17 +38,20 @@ class Environment:
     blas: str
     device: str
     packages: dict[str, str]
-    commit: str | None
-    diff: str | None
+    git: Future[GitState]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return asdict(self)
+        """Return it as JSON, once git has answered."""
+        said = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "git"}
+        return {**said, **self.git.result()._asdict()}
 
 
 def capture(device: torch.device, folder: Path | None = None) -> Environment:
     """Return the environment as it is now, with the git state of ``folder`` (the current one if not given)."""
-    commit, diff = git_state(folder or Path.cwd())
+    # Git takes longer than all else before the first step, and its answer is needed only at the end.
+    executor = ThreadPoolExecutor(1, "layerwise-git")
+    git = executor.submit(git_state, folder or Path.cwd())
+    executor.shutdown(wait=False)
     return Environment(
         python=platform.python_version(),
         system=platform.platform(),
@@ -50,8 +61,7 @@ def capture(device: torch.device, folder: Path | None = None) -> Environment:
         blas=os.environ.get("MKL_CBWR", ""),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         packages=packages(),
-        commit=commit,
-        diff=diff,
+        git=git,
     )
 
 
@@ -78,15 +88,15 @@ def processor() -> str:
     return f"{name}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} threads"
 
 
-def git_state(folder: Path) -> tuple[str | None, str | None]:
+def git_state(folder: Path) -> GitState:
     """Return the commit and the uncommitted diff of the checkout that ``folder`` is in; None where there is none."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
-        return None, None
+        return GitState(None, None)
     diff = _git(folder, "diff", "HEAD", "--no-ext-diff", "--no-textconv")
     if diff is not None and len(diff) > MAX_DIFF:
         diff = f"{diff[:MAX_DIFF]}\n… cut: the diff has {len(diff):,} characters\n"
-    return commit.strip(), diff or None
+    return GitState(commit.strip(), diff or None)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

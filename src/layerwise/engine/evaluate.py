@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from layerwise.graph.layer import at_layer
 from layerwise.layers.base import AnswerKind, Padded, State, Value, as_tensor
 from layerwise.layers.network import Network
 
-CANONICAL = 32
+CANONICAL = 64
 """Rows a batch when nothing learns, always. Torch's kernels add up in another order for another size, so one size for
 all makes a row's bits the same wherever it is computed; a smaller batch is filled up."""
 
@@ -77,11 +77,10 @@ def moved(value: Value, device: torch.device) -> Value:
     return as_tensor(value).to(device)
 
 
-def batches(rows: Tensor) -> Iterator[Tensor]:
-    """Yield row positions in batches of one size; the last one is filled up with its last row."""
-    for chunk in torch.split(rows, CANONICAL):
-        filler = chunk[-1:].expand(CANONICAL - len(chunk))
-        yield torch.cat([chunk, filler]) if len(filler) else chunk
+def batches(rows: Tensor) -> tuple[Tensor, ...]:
+    """Return row positions in batches of one size; the last one is filled up with its last row."""
+    missing = -len(rows) % CANONICAL
+    return torch.split(torch.cat([rows, rows[-1:].expand(missing)]), CANONICAL)
 
 
 def measure(live: Live, answer: AnswerKind, state: State, settled: Settled, rows: Tensor) -> dict[str, float]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from layerwise.canonical import digest
+from layerwise.engine.determinism import seed_torch
 from layerwise.engine.evaluate import Live
 from layerwise.engine.failing import enough_memory
 from layerwise.engine.settle import Settled
@@ -76,7 +77,7 @@ class Learner:
             rows: the training rows, [rows].
             each: told the step and its rows.
         """
-        torch.manual_seed(derived(self.training.seed, "epoch", number))
+        seed_torch(derived(self.training.seed, "epoch", number), self.live.device)
         generator = torch.Generator().manual_seed(derived(self.training.seed, "draw", number))
         order = self._order(number, settled, rows)
         self.live.network.train()
@@ -91,10 +92,11 @@ class Learner:
 
     def step(self, settled: Settled, chunk: Tensor, generator: torch.Generator) -> Tensor:
         """Take one step on a batch of rows and return its loss, a scalar tensor."""
-        inputs = self.live.inputs(settled.take(chunk), generator)
-        outputs = self.live.run(inputs)
-        loss = self.truth.kind.loss(outputs, settled.truth[chunk].to(self.live.device), self._state)
-        self.optimizer.zero_grad(set_to_none=True)
+        outputs = self.live.run(self.live.inputs(settled.take(chunk), generator))
+        truth = settled.truth.index_select(0, chunk).to(self.live.device)
+        loss = self.truth.kind.loss(outputs, truth, self._state)
+        for parameter in self.parameters:  # zero_grad does this, at some cost around it
+            parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         if self.training.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.training.clip)

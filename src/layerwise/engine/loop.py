@@ -92,7 +92,12 @@ class Loop:
 
     def run(self) -> Outcome:
         """Run the epochs that are left and leave the network with the weights that are kept."""
-        how = "done"
+        with self.journal:
+            how = self._epochs()
+        self.network.load_state_dict(self.kept)
+        return Outcome(how, self.best, self.history[self.best - 1], tuple(self.history), self.resumed, self.checkpoints)
+
+    def _epochs(self) -> str:
         saved = time.perf_counter()
         try:
             while self.epoch < self.training.epochs and not self._tired():
@@ -100,15 +105,11 @@ class Loop:
                 if time.perf_counter() - saved >= self.training.checkpoint and self.epoch < self.training.epochs:
                     self.save()
                     saved = time.perf_counter()
-            how = "stopped early" if self.epoch < self.training.epochs else "done"
         except KeyboardInterrupt:
             if not self.best:
                 raise
-            how = "stopped"
-        finally:
-            self.journal.flush()
-        self.network.load_state_dict(self.kept)
-        return Outcome(how, self.best, self.history[self.best - 1], tuple(self.history), self.resumed, self.checkpoints)
+            return "stopped"
+        return "stopped early" if self.epoch < self.training.epochs else "done"
 
     def _one(self) -> None:
         started = time.perf_counter()
@@ -119,21 +120,26 @@ class Loop:
         metrics = {"train/loss": loss, **{f"validation/{name}": value for name, value in validation.items()}}
         self.history.append(metrics)
         self.epoch = number
-        best = self._is_best(metrics)
-        if best:
+        best = self.leader == number
+        if self._is_kept(metrics, best=best):
             # The copy first: Ctrl-C may come between the two.
             self.kept = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
             self.best = number
         self.journal.note(number, metrics)
         tell(self.observers, EpochEnded(number, metrics, best, time.perf_counter() - started))
 
-    def _is_best(self, metrics: Mapping[str, float]) -> bool:
-        name = f"validation/{self.learner.monitor}"
-        if self.training.keep == "last" or len(metrics) == 1 or not self.best:
+    @property
+    def leader(self) -> int:
+        """The first epoch, from 1, with the best of the metric that the run looks at; 0 while there is none."""
+        name, sign = f"validation/{self.learner.monitor}", 1 if self.learner.higher_is_better else -1
+        values = [sign * metrics.get(name, math.nan) for metrics in self.history]
+        there = [value for value in values if not math.isnan(value)]
+        return values.index(max(there)) + 1 if there else 0
+
+    def _is_kept(self, metrics: Mapping[str, float], *, best: bool) -> bool:
+        if not self.best:
             self._hold_monitor(metrics)
-            return True
-        old, new = self.history[self.best - 1].get(name, math.nan), metrics.get(name, math.nan)
-        return new > old if self.learner.higher_is_better else new < old
+        return best or self.training.keep == "last" or len(metrics) == 1 or not self.best
 
     def _hold_monitor(self, metrics: Mapping[str, float]) -> None:
         known = [name.removeprefix("validation/") for name in metrics if name.startswith("validation/")]
@@ -143,7 +149,7 @@ class Loop:
 
     def _tired(self) -> bool:
         patience = self.training.patience
-        return patience is not None and bool(self.best) and self.epoch - self.best >= patience
+        return patience is not None and bool(self.best) and self.epoch - (self.leader or self.best) >= patience
 
     def save(self) -> None:
         """Save what a killed run goes on from."""

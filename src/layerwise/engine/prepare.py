@@ -13,6 +13,7 @@ from torch import Tensor
 
 from layerwise.data.dataset import Dataset
 from layerwise.data.split import split_rows
+from layerwise.engine.determinism import blank_memory, seed_torch
 from layerwise.engine.evaluate import Live
 from layerwise.engine.events import Observer, Phase, tell
 from layerwise.engine.learner import Truth, derived
@@ -89,7 +90,7 @@ def prepare(
 ) -> Prepared:  # fmt: skip
     """Check shapes, split, fit what learns on the training rows, settle what cannot change, and build the network."""
     columns = ports_of(dataset.schema)
-    shapes.check(model, columns)
+    ports = shapes.check(model, columns)
     layer, answer = _answer(model)
     with at_setting("split"):
         positions = split_rows(training.split, dataset)
@@ -99,14 +100,16 @@ def prepare(
     tell(observers, Phase(f"fitting the data layers on {len(positions['train']):,} rows"))
     states = fit(chosen)
     truth = Truth(layer.name, answer, fit_answer(chosen, answer))
+    if states:
+        ports = shapes.check(model, columns, states)
     states = {**states, layer.name: truth.state}
-    ports = shapes.check(model, columns, states)
     with at_layer(layer.name, layer.kind):
         answer.check(tuple(ports[source] for source in model.wiring[layer.name]), truth.state)
     tell(observers, Phase(f"settling what cannot change, {len(dataset):,} rows"))
     settled = settle(Rows(model, dataset), states, answer, truth.state, disk=door.store.disk)
-    torch.manual_seed(derived(training.seed, "weights"))
-    network = build(model, ports).to(device)
+    seed_torch(derived(training.seed, "weights"), device)
+    with blank_memory(filled=True):
+        network = build(model, ports).to(device)
     return Prepared(model, dataset, training, positions, states, truth, settled, Live(model, network, states, device))
 
 

@@ -14,7 +14,7 @@ from layerwise.engine.rows import Rows, column, live_layers, ready
 from layerwise.errors import InvalidData
 from layerwise.graph.graph import Graph
 from layerwise.graph.layer import at_layer
-from layerwise.layers.base import AnswerKind, Padded, State, Value
+from layerwise.layers.base import AnswerKind, Padded, State, Value, as_tensor
 from layerwise.store.disk import Disk
 
 IN_MEMORY = 512 << 20
@@ -41,8 +41,8 @@ class Settled:
 def index(value: Value, rows: Tensor) -> Value:
     """Return some rows of a tensor or padded value."""
     if isinstance(value, Padded):
-        return Padded(value.values[rows], value.lengths[rows])
-    return value[rows]
+        return Padded(value.values.index_select(0, rows), value.lengths.index_select(0, rows))
+    return as_tensor(value).index_select(0, rows)
 
 
 def settled_layers(graph: Graph) -> list[str]:
