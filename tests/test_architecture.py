@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("canonical",),
     ("graph", "store"),
     ("layers", "data", "versions", "access"),
+    ("upkeep",),
     ("repo",),
     ("engine",),
     ("serve",),
@@ -40,6 +41,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "torch": ("layers/*", "engine/*", "serve/*"),
     "safetensors.torch": ("layers/*", "engine/*", "serve/*"),
     "sqlalchemy": ("store/catalog*",),
+    "obstore": ("store/bucket*",),
     "ray": ("scale.py",),
     "fastapi": ("serve/*",),
     "starlette": ("serve/*",),
@@ -50,6 +52,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 LEAVE: dict[str, dict[str, str]] = {
     "effect": {
         "store/disk.py": "every effect on files goes through it, so that faults can be injected in one place",
+        "store/catalog_salvage.py": "reads a catalog that SQLAlchemy cannot open, and copies a new one into its file",
         "cli/failures.py": "opens the null device, where a closed pipe's last words go",
     },
     "own lazy import": {
