@@ -12,7 +12,7 @@ help:
 	@echo "make clean   remove .venv and everything made by running"
 
 # The stamp is older than these when what must be installed may have changed.
-$(READY): pyproject.toml constraints.txt scripts/install
+$(READY): pyproject.toml constraints.txt scripts/install tests/support/s3-requirements.txt
 	@scripts/install
 	@touch $@
 

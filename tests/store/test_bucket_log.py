@@ -134,3 +134,37 @@ def test_what_is_too_large_is_not_logged() -> None:
 def test_numbers_count_from_one(number: int) -> None:
     with pytest.raises(InvalidName):
         RecordLog(Memory()).read(number)
+
+
+class Counting(Memory):
+    """Counts what is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def read(self, name: str, limit: int | None = None) -> memoryview:
+        self.asked.append(name)
+        return super().read(name, limit)
+
+
+def test_a_long_log_is_read_ahead_and_each_record_is_asked_for_once() -> None:
+    place = Counting()
+    log = RecordLog(place)
+    assert all(log.append(number, record(number)) for number in range(1, 301))
+    reader = RecordLog(place)
+    assert [reader.read(number) for number in range(1, 302)] == [*map(record, range(1, 301)), None]
+    assert len(place.asked) <= 301 + 64, "at its end some are asked for that are not there"
+    assert len(set(place.asked[:200])) == 200
+
+
+def test_who_reads_what_others_just_wrote_asks_for_little_more() -> None:
+    """A reader that is always at the end of the log: reading ahead must not become its work."""
+    place = Counting()
+    writer, reader = RecordLog(place), RecordLog(place)
+    for number in range(1, 201):
+        writer.append(number, record(number))
+        # Looks, takes over, and looks whether there is more: as the catalog does.
+        assert reader.read(number) == reader.read(number) == record(number)
+        assert reader.read(number + 1) is None
+    assert len(place.asked) <= 2 * 200

@@ -28,6 +28,9 @@ ATTEMPTS = 200
 
 _EMPTY = "{}"
 
+REPLAYED = 500
+"""Most records of the log that one transaction takes over."""
+
 Guard = Callable[[sa.Connection], None]
 """What must hold before a change: looks, and raises where it does not."""
 
@@ -109,9 +112,10 @@ class Ledger:
             return
         with self._database.reading() as connection:
             known = _last(connection)
-        if self._order.read(known + 1) is not None:
+        more = self._order.read(known + 1) is not None
+        while more:
             with self._database.writing() as connection:
-                self._replay(self._order, connection)
+                more = self._replay(self._order, connection)
 
     def _hold_whole(self, connection: sa.Connection) -> None:
         # SQLite leaves the damaged end of its log out without a word; the log of names tells.
@@ -146,13 +150,17 @@ class Ledger:
         raise Conflict(f"others changed the repository at each of {ATTEMPTS} attempts; try again")
 
     @staticmethod
-    def _replay(order: ChangeLog, connection: sa.Connection) -> None:
-        number = _last(connection) + 1
-        while (record := order.read(number)) is not None:
+    def _replay(order: ChangeLog, connection: sa.Connection) -> bool:
+        """Take over some records; tell whether there may be more. What is taken over stays when others keep writing."""
+        first = _last(connection) + 1
+        for number in range(first, first + REPLAYED):
+            record = order.read(number)
+            if record is None:
+                return False
             said = canonical.decode(record, f"record {number} of the repository's log")
             apply(connection, said["do"], said["args"])
             connection.execute(sql.change.insert().values(number=number, record=""))
-            number += 1
+        return True
 
 
 def _note(connection: sa.Connection, do: str, args: Mapping[str, Any]) -> None:

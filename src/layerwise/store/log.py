@@ -25,6 +25,9 @@ MAX_NUMBER = 10**12 - 1
 AHEAD = 64
 """Most records that are read before they are asked for."""
 
+_SEVERAL = 3
+_LARGE = 1 << 20
+
 _ENVELOPE = 1_000
 
 
@@ -49,7 +52,8 @@ class RecordLog:
         self._known = 0
         self._guard = threading.Lock()
         self._ahead: dict[int, bytes] = {}
-        self._run = 0
+        self._next = 0
+        self._window = 0
 
     def append(self, number: int, record: bytes) -> bool:
         """Make ``record`` the one of that number; tell whether it is, or somebody else's was first.
@@ -89,7 +93,7 @@ class RecordLog:
             found = self._ahead.pop(number, None)
         if found is None:
             found = self._read(number)
-            self._look_ahead(number, found is not None)
+            self._look_ahead(number, found)
         return found
 
     def _read(self, number: int) -> bytes | None:
@@ -100,15 +104,27 @@ class RecordLog:
         self._known = max(self._known, number)
         return _open(number, data)
 
-    def _look_ahead(self, number: int, there: bool) -> None:
+    def _look_ahead(self, number: int, found: bytes | None) -> None:
         with self._guard:
-            self._run = min(2 * self._run + 1, AHEAD) if there else 0
-            wanted = range(number + 1, number + 1 + self._run) if self._run > 1 else ()
+            if found is None:
+                self._window = 0
+                return
+            # Who looks whether there is one asks again to take it over.
+            self._ahead = {number: found}
+            self._window = min(2 * self._window or 1, AHEAD) if number == self._next else 1
+            self._next = number + 1
+            wide = self._window > _SEVERAL and len(found) <= _LARGE
+            wanted = range(number + 1, number + 1 + self._window) if wide else range(0)
         if wanted:
             with ThreadPoolExecutor(max_workers=8) as readers:
-                found = list(readers.map(self._peek, wanted))
+                records = list(readers.map(self._peek, wanted))
             with self._guard:
-                self._ahead = {n: record for n, record in zip(wanted, found, strict=True) if record is not None}
+                self._ahead |= {n: record for n, record in zip(wanted, records, strict=True) if record is not None}
+                if None in records:
+                    # At the end of the log most of what would be looked for ahead is not there yet.
+                    self._window = 0
+                else:
+                    self._next = wanted.stop
 
     def _peek(self, number: int) -> bytes | None:
         # What is wrong with it is said when it is its turn.
