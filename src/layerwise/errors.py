@@ -11,8 +11,10 @@
     │   └── InvalidConfig                a training setting that cannot be used
     ├── NotFound(KeyError)               no such model, version, layer, dataset, row (absent and forbidden alike)
     ├── Conflict                         somebody else changed it first, or holds it
-    │   └── Moved                        somebody else moved the name: look again and try on top of it
+    │   ├── Moved                        somebody else moved the name: look again and try on top of it
+    │   └── Expired                      a writer was silent for too long: write again
     ├── Damaged(OSError)                 bytes in the repository are not what their digest says
+    ├── Unreachable(OSError)             an object store did not answer, or refused
     ├── Unsupported                      a repository or file of a newer format
     └── Missing(ImportError)             an optional package is not installed (names the extra)
 
@@ -84,8 +86,16 @@ class Moved(Conflict):
     """Somebody else moved the name first: look at what is new and try on top of it."""
 
 
+class Expired(Conflict):
+    """A writer's lease ended while it was silent: what it relied on may be gone, and it must write again."""
+
+
 class Damaged(LayerwiseError, OSError):
     """Bytes in the repository are not what their digest says."""
+
+
+class Unreachable(LayerwiseError, OSError):
+    """An object store did not answer, or refused; the message says what is known of a write."""
 
 
 class Unsupported(LayerwiseError):

@@ -19,11 +19,11 @@ from layerwise.canonical import decode, encode
 from layerwise.data.dataset import Added, Dataset, add, open_dataset
 from layerwise.data.diff import DataDiff, diff
 from layerwise.data.schema import parse_type
-from layerwise.errors import Conflict, InvalidData, Moved, NotFound
+from layerwise.errors import Conflict, Expired, InvalidData, Moved, NotFound
 from layerwise.store.catalog import Entry, RunRow
 from layerwise.store.catalog_runs import ended
-from layerwise.store.rows import MetricKey, RunFilter, RunPage
 from layerwise.store.remote import is_remote
+from layerwise.store.rows import MetricKey, RunFilter, RunPage
 from layerwise.store.store import Store
 from layerwise.store.tensors import RawTensor, frame, unframe
 from layerwise.store.writer import PackWriter
@@ -38,6 +38,9 @@ from layerwise.words import Address, Digest, parse_name, parse_version
 FOLDER = ".layerwise"
 ATTEMPTS = 100
 """How often a commit is tried anew when others move the name at the same moment."""
+
+WRITERS = 5
+"""How often what is to be kept is put anew when the writer was silent for so long that its lease ended."""
 
 
 def find_folder(start: Path | None = None) -> Path:
@@ -201,12 +204,15 @@ class Repository:
         Raises:
             Conflict: others moved the name at every attempt.
         """
-        with self.store.objects.writing() as writer:
-            entries, named = _put(writer, layers, extras)
-            for _ in range(ATTEMPTS):
-                with suppress(Moved):
-                    return self._publish(writer, make, entries, named, status)
-        raise Conflict(f"others committed at each of {ATTEMPTS} attempts; try again")
+        for _ in range(WRITERS):
+            # A lease ends where a machine slept; what was to be kept is still here, so it is put once more.
+            with suppress(Expired), self.store.objects.writing() as writer:
+                entries, named = _put(writer, layers, extras)
+                for _ in range(ATTEMPTS):
+                    with suppress(Moved):
+                        return self._publish(writer, make, entries, named, status)
+                raise Moved(f"others committed at each of {ATTEMPTS} attempts; try again")
+        raise Conflict(f"this commit was silent for too long in each of {WRITERS} attempts; try again")
 
     def _publish(
         self,
@@ -217,9 +223,8 @@ class Repository:
         status: str,
     ) -> Entry:
         blank = make(0, None)
-        head = self.store.catalog.head("model", blank.model, blank.branch)
-        parent = None if head is None else head.number
-        number = 1 + self.store.catalog.last_number("model", blank.model)
+        parent, last = self.store.catalog.tip("model", blank.model, blank.branch)
+        number = last + 1
         manifest = dataclasses.replace(make(number, parent), layers=layers, **named)  # type: ignore[arg-type]
         digest = writer.put([encode(manifest.to_json())])
         entry = Entry(

@@ -23,7 +23,9 @@ def report(claim: str, tried: int, bad: int, *, seed: int | None = None, seconds
         parts.append(f"seed {seed}")
     if seconds is not None:
         parts.append(f"{seconds:.1f} s")
-    parts.append(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    parts.append(
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
     line = ", ".join(parts)
     print(line)
     if path := os.environ.get("LAYERWISE_COUNTS"):

@@ -1,4 +1,4 @@
-"""A collector beside real writers, each a process of its own: what was acknowledged is there, and nobody was refused."""
+"""A collector beside real writers, each its own process: what was acknowledged is there, and nobody was refused."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ people@1: 2 rows in 1 new block
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,17 +27,21 @@ from layerwise.data.reading import Dataset, open_dataset
 from layerwise.data.row import Row
 from layerwise.data.sources import Kept, as_table, open_source
 from layerwise.data.statistics import ColumnStatistics, Gathering
+from layerwise.errors import Conflict, Moved
 from layerwise.store.catalog import Entry
 from layerwise.store.rows import check_text
 from layerwise.store.store import Store
 from layerwise.store.tables import encode_block
 from layerwise.store.writer import PackWriter
-from layerwise.words import Digest, parse_name
+from layerwise.words import Digest, Name, parse_name
 
 __all__ = ["Added", "Dataset", "Row", "add", "as_table", "open_dataset"]
 
 BRANCH = "main"
 """Datasets have one line of versions."""
+
+ATTEMPTS = 100
+"""How often rows are given a name anew when others move it at the same moment."""
 
 WAITING_BYTES = 16 << 20
 """A pack is written when this much waits: a writer holds its pack in memory, and little is promised."""
@@ -101,28 +106,40 @@ def add(store: Store, name: str, source: Any, *, key: str | None = None, actor: 
     """
     checked = parse_name(name, "a dataset's name")
     check_text(message, "a message")
-    head = store.catalog.head("dataset", checked, BRANCH)
-    parent = None if head is None else open_dataset(store, checked, str(head.number))
     kept = Kept(open_source(source))
     with store.objects.writing(WAITING_BYTES) as writer:
         written = _write(writer, kept, key, store.disk.scratch)
-        if parent is not None and parent.manifest.content == content_of(key, written.schema, written.blocks):
-            return Added(parent, created=False, notes=kept.notes)
-        manifest = Manifest(
-            dataset=checked,
-            number=1 if parent is None else parent.number + 1,
-            parent=None if parent is None else parent.number,
-            key=key,
-            schema=written.schema,
-            blocks=written.blocks,
-            statistics=written.statistics,
-            created=datetime.now(UTC).isoformat(timespec="microseconds"),
-            actor=actor,
-            message=message,
-        )
-        digest = writer.put([manifest.to_bytes()])
-        _publish(writer, manifest, digest)
-    return _added(parent, Dataset(store, manifest, digest), written, kept.notes)
+        for _ in range(ATTEMPTS):
+            # What somebody else adds meanwhile is the version before this one.
+            with suppress(Moved):
+                said = (checked, key, actor, message)
+                return _named(store, writer, written, said, kept.notes)
+    raise Conflict(f"others added versions of {checked} at each of {ATTEMPTS} attempts; try again")
+
+
+def _named(
+    store: Store, writer: PackWriter, written: _Written, said: tuple[Name, str | None, str, str], notes: tuple[str, ...]
+) -> Added:
+    name, key, actor, message = said
+    head = store.catalog.head("dataset", name, BRANCH)
+    parent = None if head is None else open_dataset(store, name, str(head.number))
+    if parent is not None and parent.manifest.content == content_of(key, written.schema, written.blocks):
+        return Added(parent, created=False, notes=notes)
+    manifest = Manifest(
+        dataset=name,
+        number=1 if parent is None else parent.number + 1,
+        parent=None if parent is None else parent.number,
+        key=key,
+        schema=written.schema,
+        blocks=written.blocks,
+        statistics=written.statistics,
+        created=datetime.now(UTC).isoformat(timespec="microseconds"),
+        actor=actor,
+        message=message,
+    )
+    digest = writer.put([manifest.to_bytes()])
+    _publish(writer, manifest, digest)
+    return _added(parent, Dataset(store, manifest, digest), written, notes)
 
 
 def _write(writer: PackWriter, kept: Kept, key: str | None, scratch: Scratch) -> _Written:

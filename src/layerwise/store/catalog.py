@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from layerwise.errors import NotFound
 from layerwise.store import catalog_queries as queries
 from layerwise.store import catalog_tables as sql
+from layerwise.store.catalog_changes import hold_lease
 from layerwise.store.catalog_checks import Contents, check
 from layerwise.store.catalog_collector import Collector
 from layerwise.store.catalog_ledger import Ledger
@@ -80,11 +81,15 @@ class Catalog:
         with self._ledger.reading() as connection:
             return queries.head(connection, key, parse_name(branch, "a branch"))
 
-    def last_number(self, sort: str, name: str) -> int:
-        """Return the largest number of a name, over all its branches; 0 where there is none."""
+    def tip(self, sort: str, name: str, branch: str = "main") -> tuple[int | None, int]:
+        """Return the number at a branch's head, None where it is new, and the largest of all branches, 0 if none.
+
+        Both are of one moment: a version that is published on top of them fits, or is refused.
+        """
         key = check_name(sort, name)
         with self._ledger.reading() as connection:
-            return queries.last_number(connection, key)
+            head = queries.head(connection, key, parse_name(branch, "a branch"))
+            return (None if head is None else head.number), queries.last_number(connection, key)
 
     def find(self, sort: str, name: str, reference: str | None = None, branch: str = "main") -> Entry:
         """Return one version.
@@ -135,6 +140,9 @@ class Catalog:
         fresh = {digest for pack in packs for digest, _ in pack.objects}
 
         def all_there(connection: sa.Connection) -> None:
+            if lease is not None:
+                # First: without a lease, what is not there any more is no fault of the manifest's.
+                hold_lease(connection, lease)
             wanted = set(names) - fresh
             absent = wanted - queries.locations(connection, wanted, (sql.LIVE, sql.TRASH)).keys()
             if absent:

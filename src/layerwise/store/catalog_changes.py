@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from layerwise.errors import Conflict, InvalidFile, Moved, NotFound, nearest
+from layerwise.errors import Conflict, Expired, InvalidFile, Moved, NotFound, nearest
 from layerwise.store import catalog_queries as queries
 from layerwise.store import catalog_rows as rows
 from layerwise.store import catalog_tables as sql
@@ -124,7 +124,7 @@ def expire_leases(connection: sa.Connection, before: float) -> int:
 def add_packs(connection: sa.Connection, packs: Rows, lease: int | None = None, expires: float | None = None) -> None:
     """Register packs that are durable already, and prolong their writer's lease."""
     if lease is not None:
-        _hold_lease(connection, lease)
+        hold_lease(connection, lease)
         connection.execute(sql.lease.update().where(sql.lease.c.id == lease).values(expires=expires))
     _add_packs(connection, packs)
 
@@ -166,9 +166,10 @@ def _add_packs(connection: sa.Connection, packs: Rows) -> None:
         )
 
 
-def _hold_lease(connection: sa.Connection, lease: int) -> None:
+def hold_lease(connection: sa.Connection, lease: int) -> None:
+    """Raise Conflict where a lease has ended: what its holder relied on may be gone."""
     if connection.scalar(sa.select(sql.lease.c.id).where(sql.lease.c.id == lease).with_for_update()) is None:
-        raise Conflict(
+        raise Expired(
             "this writer was silent for so long that its lease ended, and what it relied on may have been removed; "
             "write again"
         )
@@ -176,7 +177,7 @@ def _hold_lease(connection: sa.Connection, lease: int) -> None:
 
 def _end_lease(connection: sa.Connection, lease: int | None) -> None:
     if lease is not None:
-        _hold_lease(connection, lease)
+        hold_lease(connection, lease)
         end_lease(connection, lease)
 
 
@@ -193,6 +194,7 @@ CHANGES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "expire_leases": expire_leases,
         "add_packs": add_packs,
         "start_collection": trash.start_collection,
+        "prolong_collection": trash.prolong_collection,
         "switch_packs": switch_packs,
         "seal_trash": trash.seal_trash,
         "restore_packs": trash.restore_packs,

@@ -48,8 +48,10 @@ class Collector:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._lease = 0
+        self._until = 0.0
 
-    def start(self, *, alone: bool, seconds: float = LEASE_SECONDS) -> int:
+    def start(self, *, alone: bool, seconds: float = LEASE_SECONDS) -> None:
         """Take the collector's lease, and end the leases whose time is over.
 
         Args:
@@ -61,7 +63,24 @@ class Collector:
         """
         now = time.time()
         args = {"holder": f"{platform.node()}:{os.getpid()}", "now": now, "expires": now + seconds, "alone": alone}
-        return int(self._ledger.change("start_collection", args, durable=False))
+        self._lease = int(self._ledger.change("start_collection", args, durable=False))
+        self._until = now + seconds
+
+    def hold(self) -> None:
+        """Make sure, before something is moved or removed, that no other collection has begun.
+
+        Raises:
+            Conflict: the lease is gone.
+        """
+        now = time.time()
+        if self._until - now < LEASE_SECONDS / 2:
+            args = {"lease": self._lease, "expires": now + LEASE_SECONDS}
+            self._ledger.change("prolong_collection", args, durable=False)
+            self._until = now + LEASE_SECONDS
+
+    def end(self) -> None:
+        """Give the collector's lease back."""
+        self.end_leases([self._lease])
 
     def writers(self) -> dict[int, str]:
         """Return the leases of writers with their holders, as ``host:process``."""

@@ -7,9 +7,10 @@ each goes.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,35 @@ from layerwise.store.rows import Entry
 TABLES = ("entry", "alias", "run", "metric")
 """What is taken over: everything else is made anew from the packs."""
 
-Salvaged = Mapping[str, Sequence[dict[str, Any]]]
-"""Whole rows by table, each as it was written."""
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What could be read.
+
+    Attributes:
+        rows: whole rows by table, each as it was written.
+        last: the number of the last change of the catalog, 0 where that cannot be read.
+        sound: whether SQLite finds no fault, and every version was as it was written.
+    """
+
+    rows: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=lambda: {name: () for name in TABLES})
+    last: int = 0
+    sound: bool = False
 
 
 def salvage_catalog(path: Path) -> Salvaged:
     """Return the rows of a catalog that can be read and are what was written; none where nothing can be read."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    found = Salvaged()
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         # A text that is no UTF-8 any more must not end the reading of its table.
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
-        for name in TABLES:
-            found[name] = list(_table(connection, sql.tables.tables[name]))
+        found = replace(found, rows={name: list(_table(connection, sql.tables.tables[name])) for name in TABLES})
+        last = connection.execute("SELECT max(number) FROM change").fetchone()[0]
+        said = connection.execute("PRAGMA integrity_check").fetchall()
+        count = connection.execute("SELECT count(*) FROM entry").fetchone()[0]
+        sound = [row[0] for row in said] == ["ok"] and count == len(found.rows["entry"])
+        return replace(found, last=last or 0, sound=sound)
     return found
 
 
@@ -66,7 +83,7 @@ def make_catalog(
     packs: Mapping[str, Sequence[Written]],
     entries: Sequence[Entry],
     aliases: Sequence[Mapping[str, Any]],
-    kept: Salvaged,
+    kept: Mapping[str, Sequence[Mapping[str, Any]]],
     first: int,
 ) -> None:
     """Make a new catalog file of packs, versions, aliases, runs and metrics; durable when this returns.
@@ -92,6 +109,9 @@ def make_catalog(
             rows.insert(connection, sql.run, kept["run"])
             rows.insert(connection, sql.metric, kept["metric"])
             note_names(connection, first)
+            # Numbers of leases that writers of the old catalog may still hold are not given again.
+            connection.execute(sql.lease.insert().values(id=time.time_ns() // 1000, holder="repair", expires=0.0))
+            connection.execute(sql.lease.delete())
     finally:
         database.close()
 

@@ -43,6 +43,12 @@ def start_collection(connection: sa.Connection, holder: str, now: float, expires
     return _draw(connection, f"{COLLECTOR}{holder}", expires)
 
 
+def prolong_collection(connection: sa.Connection, lease: int, expires: float) -> None:
+    """Let a collector's lease end later; raise Conflict where it is gone: another collection may be under way."""
+    if connection.execute(sql.lease.update().where(sql.lease.c.id == lease).values(expires=expires)).rowcount != 1:
+        raise Conflict("this collection was silent for so long that another one may have begun; run gc again")
+
+
 def discard(connection: sa.Connection, packs: Sequence[str]) -> None:
     """Move live packs to the trash, open; others stay what they are."""
     for some in queries.batches(packs):

@@ -30,6 +30,9 @@ MAX_OBJECTS = MAX_TENSORS // 2
 _FORMAT_KEY = "format"
 _PADDING = "pad."
 _CODING = "coding."
+_MAX_RATIO = 1 << 20
+"""Most bytes that one coded byte stands for: a length that is claimed is believed, and allocated, up to this."""
+
 _CODED = re.compile(r"(\S{1,200}) (0|[1-9][0-9]{0,17}) ([0-9a-f]{64})\Z")
 
 
@@ -170,7 +173,10 @@ def read_pack(data: memoryview, what: str) -> list[Place]:
             digest = parse_digest(name)
         except InvalidName as error:
             raise InvalidFile(f"{what}: {error}") from None
-        places.append(Place(digest, span.begin, span.end - span.begin, codings.pop(digest, None)))
+        place = Place(digest, span.begin, span.end - span.begin, codings.pop(digest, None))
+        if place.length > place.stored * _MAX_RATIO:
+            raise InvalidFile(f"{what} says that {place.stored:,} bytes stand for {place.length:,}; they cannot")
+        places.append(place)
     if codings:
         raise InvalidFile(f"{what} says how {min(codings)} is coded, which it does not hold")
     return places

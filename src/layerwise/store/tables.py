@@ -41,7 +41,8 @@ def fixed_words(array: pa.Array) -> Words:
     data = array.buffers()[1]
     if data is None:
         return np.zeros(len(array), dtype=f"<u{width}")
-    return np.frombuffer(data, dtype=f"<u{width}")[array.offset : array.offset + len(array)]
+    # A buffer may be longer than its values, by no whole number of them.
+    return np.frombuffer(data, dtype=f"<u{width}", count=array.offset + len(array))[array.offset :]
 
 
 def canonical(array: pa.Array) -> pa.Array:
@@ -109,7 +110,7 @@ def _compact(array: pa.Array) -> pa.Array:
 def _canonical_text(array: pa.Array) -> pa.Array:
     array = _compact(array)
     _, offsets, data = array.buffers()
-    starts = np.frombuffer(offsets, dtype="<i4")[array.offset : array.offset + len(array) + 1]
+    starts = np.frombuffer(offsets, dtype="<i4", count=array.offset + len(array) + 1)[array.offset :]
     first, last = int(starts[0]), int(starts[-1])
     used = pa.py_buffer(b"") if data is None else data.slice(first, last - first)
     buffers = [_bitmap(validity(array)), pa.py_buffer(starts - starts[0]), used]

@@ -140,9 +140,10 @@ class PackWriter:
             return
         layout = lay_out([(digest, size) for digest, (_, size) in self._pending.items()])
         chunks = layout.chunks([content for content, _ in self._pending.values()])
-        self._blobs.publish(pack_name(layout.name), chunks)
-        places = tuple((place.digest, place.at(layout.name)) for place in layout.places)
-        self._unregistered.append(Written(layout.name, places))
+        pack = layout.name
+        self._blobs.publish(pack_name(pack), chunks)
+        places = tuple((place.digest, place.at(pack)) for place in layout.places)
+        self._unregistered.append(Written(pack, places))
         self._pending.clear()
         self._waiting = 0
 

@@ -65,12 +65,12 @@ def collect(
 @contextlib.contextmanager
 def _lease(store: Store) -> Iterator[None]:
     # On a folder the lock tells that no other collector lives; on an object store the lease does.
-    lease = store.catalog.collector.start(alone=store.blobs is store.disk)
+    store.catalog.collector.start(alone=store.blobs is store.disk)
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
-            store.catalog.collector.end_leases([lease])
+            store.catalog.collector.end()
 
 
 class _Collection:
@@ -146,6 +146,7 @@ class _Collection:
             target.flush()
         new = [*recoded.written, *loose.written, *dense.written]
         names = {pack.pack for pack in new}
+        self._collector.hold()
         self._collector.switch(
             new,
             # What was written may be what was there.

@@ -37,10 +37,17 @@ def references(store: Store, entry: Entry) -> dict[str, Digest]:
 
 @dataclass(frozen=True, slots=True)
 class Unnamed:
-    """A version as its manifest alone says it: maybe one that lost the race for its number. ``run`` made it."""
+    """A version as its manifest alone says it: maybe one that lost the race for its number.
+
+    Attributes:
+        entry: what the catalog would have of it.
+        run: what made it; empty where nothing says.
+        names: the objects that it needs.
+    """
 
     entry: Entry
     run: str
+    names: frozenset[Digest]
 
 
 def unnamed(objects: Iterable[tuple[Digest, memoryview]]) -> Iterator[Unnamed]:
@@ -50,10 +57,14 @@ def unnamed(objects: Iterable[tuple[Digest, memoryview]]) -> Iterator[Unnamed]:
             value = canonical.decode(data, f"object {digest}")
             if isinstance(value, dict) and "dataset" in value:
                 dataset = read_manifest(data, f"object {digest}")
-                yield Unnamed(_entry("dataset", dataset.dataset, "main", dataset, digest), "")
+                yield Unnamed(_entry("dataset", dataset.dataset, "main", dataset, digest), "", _names(dataset))
             elif isinstance(value, dict) and "model" in value:
                 model = Manifest.from_json(value, f"object {digest}")
-                yield Unnamed(_entry("model", model.model, model.branch, model, digest), model.run)
+                yield Unnamed(_entry("model", model.model, model.branch, model, digest), model.run, _names(model))
+
+
+def _names(said: Manifest | DataManifest) -> frozenset[Digest]:
+    return frozenset(said.references().values())
 
 
 def _entry(sort: str, name: str, branch: str, said: Manifest | DataManifest, digest: Digest) -> Entry:

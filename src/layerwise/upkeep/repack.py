@@ -52,6 +52,7 @@ class Repacking:
         """Write the last pack."""
         if not self._waiting:
             return
+        self._store.catalog.collector.hold()
         sizes = [(digest, len(data)) for digest, data, _ in self._waiting]
         layout = lay_out(sizes, {digest: coded for digest, _, coded in self._waiting if coded is not None})
         self._store.blobs.publish(pack_name(layout.name), layout.chunks([[data] for _, data, _ in self._waiting]))

@@ -6,8 +6,7 @@ for its number does not.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,11 +18,14 @@ from layerwise.store.catalog_salvage import Salvaged, make_catalog, overwrite_ca
 from layerwise.store.catalog_tables import DAMAGED, LIVE
 from layerwise.store.rows import MAX_PAGE, RunFilter
 from layerwise.store.store import CATALOG, Store
-from layerwise.upkeep.manifests import Unnamed, unnamed
+from layerwise.upkeep.manifests import unnamed
 from layerwise.upkeep.names import logged_names
 from layerwise.upkeep.packs import salvage
+from layerwise.upkeep.recover import Key, recovered
 from layerwise.upkeep.scan import Scanned, scan
 from layerwise.versions.manifest import Manifest
+
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 NEW = "catalog.new"
 """The file of a catalog that is being made."""
@@ -71,12 +73,13 @@ def repair(store: Store) -> Repaired:
     """
     if store.blobs is not store.disk:
         return _copy_anew(store)
-    with store.disk.lock("catalog.lock"):
+    with store.disk.lock("gc.lock"), store.disk.lock("catalog.lock"):
         path = store.disk.path / CATALOG
-        kept = salvage_catalog(path) if path.exists() else {"entry": [], "alias": [], "run": [], "metric": []}
+        salvaged = salvage_catalog(path) if path.exists() else Salvaged()
+        kept = salvaged.rows
         old = _keep_old(store)
         scanned = scan(store)
-        entries, recovered = _entries(store, kept, scanned)
+        entries, back = _entries(store, salvaged, scanned)
         aliases = _aliases(store, kept, entries)
         runs = {**_runs_of(scanned, entries), **{row["id"]: row for row in kept["run"]}}
         metrics = [row for row in kept["metric"] if row["run"] in runs]
@@ -92,7 +95,7 @@ def repair(store: Store) -> Repaired:
     absent = tuple(f"{e.name}@{e.number}" for e in entries if e.digest not in scanned.objects)
     return Repaired(
         len(entries), len(aliases), len(runs), len(metrics), len(scanned.packs), len(scanned.objects),
-        recovered, tuple(sorted(scanned.damaged)), absent, old,
+        back, tuple(sorted(scanned.damaged)), absent, old,
     )  # fmt: skip
 
 
@@ -138,40 +141,15 @@ def _put_in_place(store: Store) -> None:
     disk.sync_folder()
 
 
-def _entries(store: Store, kept: Salvaged, scanned: Scanned) -> tuple[list[Entry], tuple[str, ...]]:
-    named = {**logged_names(store)[0], **{(r["sort"], r["name"], r["number"]): Entry(**r) for r in kept["entry"]}}
-    last: dict[tuple[str, str], int] = defaultdict(int)
-    for sort, name, number in named:
-        last[sort, name] = max(last[sort, name], number)
-    candidates: dict[tuple[str, str, int], list[Unnamed]] = defaultdict(list)
-    for found in unnamed(scanned.manifests()):
-        entry = found.entry
-        if entry.number > last[entry.sort, entry.name] or (entry.sort, entry.name, entry.number) not in named:
-            candidates[entry.sort, entry.name, entry.number].append(found)
-    recovered = _recovered(candidates, last, named)
-    entries = sorted({**named, **recovered}.values(), key=lambda entry: (entry.sort, entry.name, entry.number))
-    return entries, tuple(f"{entry.name}@{entry.number}" for entry in recovered.values())
-
-
-def _recovered(
-    candidates: Mapping[tuple[str, str, int], list[Unnamed]],
-    last: Mapping[tuple[str, str], int],
-    named: Mapping[tuple[str, str, int], Entry],
-) -> dict[tuple[str, str, int], Entry]:
-    taken: dict[tuple[str, str, int], Entry] = {}
-    # A run whose version has a higher number lost the race for the lower one.
-    highest: dict[str, int] = {}
-    for key, some in candidates.items():
-        for found in some:
-            highest[found.run] = max(key[2], highest.get(found.run, 0))
-    for key in sorted(candidates):
-        sort, name, number = key
-        if number > 1 and (sort, name, number - 1) not in named and (sort, name, number - 1) not in taken:
-            continue  # A number never follows a gap.
-        some = [found for found in candidates[key] if not found.run or highest[found.run] == number]
-        for found in sorted(some or candidates[key], key=lambda found: (found.entry.created, found.entry.digest)):
-            taken.setdefault(key, found.entry)
-    return taken
+def _entries(store: Store, salvaged: Salvaged, scanned: Scanned) -> tuple[list[Entry], tuple[str, ...]]:
+    """Return the versions that there are, and the addresses of those that nothing but their manifests knew."""
+    read = {(row["sort"], row["name"], row["number"]): Entry(**row) for row in salvaged.rows["entry"]}
+    named = {**logged_names(store)[0], **read}
+    back: dict[Key, Entry] = {}
+    if not salvaged.sound or salvaged.last < store.names.last():
+        back = recovered(unnamed(scanned.manifests()), named, scanned.objects.keys())
+    entries = sorted({**named, **back}.values(), key=lambda entry: (entry.sort, entry.name, entry.number))
+    return entries, tuple(f"{entry.name}@{entry.number}" for entry in back.values())
 
 
 def _runs_of(scanned: Scanned, entries: Iterable[Entry]) -> dict[str, dict[str, Any]]:
@@ -191,7 +169,7 @@ def _runs_of(scanned: Scanned, entries: Iterable[Entry]) -> dict[str, dict[str, 
     return found
 
 
-def _aliases(store: Store, kept: Salvaged, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+def _aliases(store: Store, kept: Rows, entries: Iterable[Entry]) -> list[dict[str, Any]]:
     there = {(entry.sort, entry.name, entry.number) for entry in entries}
     known = {**logged_names(store)[1], **{(r["sort"], r["name"], r["alias"]): r["number"] for r in kept["alias"]}}
     return [

@@ -34,6 +34,7 @@ def take_out(store: Store) -> None:
     collector = store.catalog.collector
     fresh = [pack for pack, row in collector.packs().items() if row.state == TRASH and row.fence is None]
     for pack in fresh:
+        collector.hold()
         with contextlib.suppress(FileNotFoundError):
             store.blobs.move(pack_name(pack), trash_name(pack))
     # Only now: a writer who wrote such a file once more before it was moved has an older lease than the fence.
@@ -65,6 +66,7 @@ def empty(store: Store, marks: Marks) -> Emptied:
             found.waiting = list(rest.values())
             continue
         for pack in gone:
+            store.catalog.collector.hold()
             store.blobs.discard(trash_name(pack))
             store.blobs.forget(trash_name(pack))
         found.removed += [rest[pack] for pack in gone]
@@ -78,6 +80,7 @@ def bring_back(store: Store) -> None:
     for name in store.blobs.list("trash"):
         pack = Digest(name.removesuffix(".pack"))
         if states.get(pack) == LIVE:
+            store.catalog.collector.hold()
             # Also where there is another one at its place: only this move makes sure that one of them is durable.
             store.blobs.move(trash_name(pack), pack_name(pack))
 
@@ -104,4 +107,5 @@ def _forget(
     elsewhere = Objects(store.blobs, store.catalog)
     for digest in sorted(wanted):
         elsewhere.get(digest)
+    store.catalog.collector.hold()
     return store.catalog.collector.forget(free, versions=marks.versions, needed=wanted)

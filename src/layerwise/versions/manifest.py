@@ -31,9 +31,10 @@ class LayerEntry:
 
     @property
     def mark(self) -> str:
-        """The entry as one text."""
-        code = "".join(f" {name} {digest}" for name, digest in sorted(self.code.items()))
-        return f"{self.kind} {self.state}{code}"
+        """The entry as one text: equal texts, equal entries."""
+        # With its length before it, no text reads like what stands beside it.
+        code = "".join(f" {len(name)} {name} {digest}" for name, digest in sorted(self.code.items()))
+        return f"{self.state} {len(self.kind)} {self.kind}{code}"
 
 
 @dataclass(frozen=True)
