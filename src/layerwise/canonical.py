@@ -11,20 +11,26 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 from blake3 import blake3
 
 from layerwise.errors import InvalidFile
 from layerwise.words import Digest, shorten, visible
 
+T = TypeVar("T", bytes, bytes | memoryview)
+
 MAX_DEPTH = 64
 """Deepest nesting of JSON that is read or written."""
 
 MAX_BYTES = 64 << 20
 """Largest JSON document that is read: 64 MiB."""
+
+MAX_VALUES = 1_250_000
+"""Most values in one document: each takes up to 170 bytes of memory, however short it is written."""
 
 MAX_INTEGER_DIGITS = 40
 """Longest whole number that is read, in digits: no honest value is longer, and int() is quadratic."""
@@ -34,12 +40,13 @@ def encode(value: Any) -> bytes:
     """Return the canonical JSON of ``value``: sorted keys, no spaces, UTF-8, no NaN or infinity.
 
     Raises:
-        InvalidFile: a value that JSON cannot hold, NaN or infinity, or nesting deeper than ``MAX_DEPTH``.
+        InvalidFile: a value that JSON cannot hold, NaN or infinity, or more than ``decode`` would read.
     """
     _hold(value, depth=0, path="$")
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=dict)
+    _hold_count(text, "the value", MAX_VALUES)
     try:
-        return text.encode()
+        return _held_size(text.encode(), "the value")
     except UnicodeEncodeError as error:
         half = ascii(text[error.start])
         raise InvalidFile(f"a text of the value holds {half}, half of a character, which UTF-8 cannot") from None
@@ -68,21 +75,21 @@ def _hold(value: Any, *, depth: int, path: str) -> None:
         raise InvalidFile(f"JSON cannot hold {type(value).__name__} (at {visible(path[:80])})")
 
 
-def decode(data: bytes | memoryview, what: str) -> Any:
+def decode(data: bytes | memoryview, what: str, *, values: int = MAX_VALUES) -> Any:
     """Return the value of strict JSON: no key twice, no NaN, no bombs.
 
     Args:
         data: UTF-8 bytes.
         what: how a message names the document, e.g. ``"the manifest of digits@3"``.
+        values: most values (numbers, texts, lists, objects, …) that the document may hold.
 
     Raises:
         InvalidFile: naming ``what`` and what is wrong.
     """
-    if len(data) > MAX_BYTES:
-        raise InvalidFile(f"{what} is {len(data):,} bytes of JSON; at most {MAX_BYTES:,} are read")
     try:
-        text = bytes(data).decode("utf-8")
+        text = str(_held_size(data, what), "utf-8")
         _hold_depth(text, what)
+        _hold_count(text, what, values)
         value = json.loads(
             text,
             object_pairs_hook=_unique(what),
@@ -97,6 +104,12 @@ def decode(data: bytes | memoryview, what: str) -> Any:
         raise InvalidFile(f"{what} is not JSON: the byte {byte} is not UTF-8; save it as UTF-8") from None
     except json.JSONDecodeError as error:
         raise InvalidFile(f"{what} is not JSON: {error.msg} at character {error.pos + 1:,}") from None
+
+
+def _held_size(data: T, what: str) -> T:
+    if len(data) > MAX_BYTES:
+        raise InvalidFile(f"{what} is {len(data):,} bytes of JSON; at most {MAX_BYTES:,} are read")
+    return data
 
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -120,17 +133,28 @@ def _hold_depth(text: str, what: str) -> None:
         raise InvalidFile(f"{what} nests deeper than {MAX_DEPTH} levels")
 
 
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+def _hold_count(text: str, what: str, most: int) -> None:
+    # Before anything is made of them: `[],[],[],…` takes twenty times its length in memory.
+    if sum(map(text.count, _COUNTED)) >= most:
+        count = sum(map(_STRING.sub("", text).count, _COUNTED))
+        if count >= most:
+            raise InvalidFile(f"{what} holds more than {count:,} values; at most {most:,} are read")
+
+
+_COUNTED = ",[{"
+
+
+# A string that is never closed is one match, to the end: tried anew at each quote in it, the time is quadratic.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
 def _unique(what: str) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in items:
-            if key in found:
-                raise InvalidFile(f"{what} has the key {shorten(key)} twice; keep one")
-            found[key] = value
+        found = dict(items)
+        if len(found) != len(items):
+            counts = Counter(key for key, _ in items)
+            raise InvalidFile(f"{what} has the key {shorten(counts.most_common(1)[0][0])} twice; keep one")
         return found
 
     return pairs
@@ -148,6 +172,9 @@ def _integer(what: str) -> Any:
         count = len(digits.removeprefix("-"))
         if count > MAX_INTEGER_DIGITS:
             raise InvalidFile(f"{what} holds a whole number of {count:,} digits; at most {MAX_INTEGER_DIGITS} are read")
+        if digits == "-0":
+            # A whole number to Python, a float to others: what bytes mean must not depend on the reader.
+            raise InvalidFile(f"{what} holds -0, which is not a whole number to every reader; write 0 or -0.0")
         return int(digits)
 
     return read

@@ -28,6 +28,16 @@ SAME = {
     "zeros": (pa.array([-0.0, 1.0]), pa.array([0.0, 1.0])),
     "half zeros": (pa.array([np.float16(-0.0)]), pa.array([np.float16(0.0)])),
     "zeros in lists": (pa.array([[-0.0]]), pa.array([[0.0]])),
+    "numbers in a buffer that is too long": (
+        pa.Array.from_buffers(pa.int64(), 1, [None, pa.py_buffer(np.array([5]).tobytes() + b"xyz")]),
+        pa.array([5]),
+    ),
+    "text by offsets in a buffer that is too long": (
+        pa.Array.from_buffers(
+            pa.string(), 1, [None, pa.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 9])), pa.py_buffer(b"ab")]
+        ),
+        pa.array(["a"]),
+    ),
     "hidden under a gap": (
         pa.Array.from_buffers(pa.int64(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([5, 77]))]),
         pa.array([5, None]),

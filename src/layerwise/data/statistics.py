@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from blake3 import blake3
 
+from layerwise.data.plain import plain
 from layerwise.data.schema import is_tensor, type_text
 from layerwise.errors import InvalidFile
 from layerwise.store.tables import canonical, fixed_words
@@ -75,9 +77,11 @@ class ColumnStatistics:
         if not isinstance(value, dict) or not {"type", "count", "missing"} <= set(value) <= known:
             raise InvalidFile(f"{what}: the statistics of a column have other fields than {', '.join(sorted(known))}")
         found = cls(**{name: _from_json(name, part) for name, part in value.items()})
-        for name, kinds in _KINDS.items():
-            if not isinstance(getattr(found, name), kinds):
+        for name, good in _GOOD.items():
+            if not good(getattr(found, name)):
                 raise InvalidFile(f"{what}: {name} of a column's statistics is {shorten(value[name])}")
+        if (found.mean is None) != (found.spread is None):
+            raise InvalidFile(f"{what}: a column's statistics have a mean or a spread, and not the other")
         return found
 
 
@@ -93,20 +97,41 @@ def _from_json(name: str, value: Any) -> Any:
     return float(value) if name in ("min", "max") and value in ("inf", "-inf") else value
 
 
-_KINDS: dict[str, Any] = {
-    "type": str,
-    "count": int,
-    "missing": int,
-    "distinct": int | None,
-    "distinct_exact": bool,
-    "min": Value | None,
-    "max": Value | None,
-    "mean": float | int | None,
-    "spread": float | int | None,
-    "length": tuple | None,
-    "shape": tuple | None,
-    "top": tuple,
-    "examples": tuple,
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_shown(value: Any) -> bool:
+    # What is printed is what `show` makes, or a manifest could write to a terminal what it likes.
+    return isinstance(value, str) and show(value) == value
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _is_list(good: Callable[[Any], bool], count: int | None = None) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, tuple) and count in (None, len(value)) and all(map(good, value))
+
+
+def _is_told(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and _is_shown(value[0]) and _is_count(value[1])
+
+
+_GOOD: dict[str, Callable[[Any], bool]] = {
+    "type": _is_shown,
+    "count": _is_count,
+    "missing": _is_count,
+    "distinct": lambda value: value is None or _is_count(value),
+    "distinct_exact": lambda value: isinstance(value, bool),
+    "min": lambda value: _is_number(value) or _is_shown(value),
+    "max": lambda value: _is_number(value) or _is_shown(value),
+    "mean": _is_number,
+    "spread": _is_number,
+    "length": lambda value: value is None or _is_list(_is_count, 2)(value),
+    "shape": lambda value: value is None or _is_list(_is_count)(value),
+    "top": _is_list(_is_told),
+    "examples": _is_list(_is_shown),
 }
 
 
@@ -132,13 +157,13 @@ class Gathering:
         if self._moments is not None:
             self._moments.add(_numbers(there))
         elif pa.types.is_temporal(self._type):
-            self._range = _wider(self._range, pc.min_max(there))
+            self._range = _wider(self._range, pc.min_max(there.view(_number_of(self._type))))
         elif not pa.types.is_boolean(self._type):
             self._length = _wider(self._length, pc.min_max(_lengths(there)))
         if self._tally is not None:
             self._tally.add(there)
         if len(self._examples) < _EXAMPLES and not is_tensor(self._type):
-            fresh = dict.fromkeys([*self._examples, *(show(value.as_py()) for value in there.slice(0, 20))])
+            fresh = dict.fromkeys([*self._examples, *(show(plain(value)) for value in there.slice(0, 20))])
             self._examples = list(fresh)[:_EXAMPLES]
 
     def result(self) -> ColumnStatistics:
@@ -152,7 +177,8 @@ class Gathering:
             examples=tuple(self._examples),
         )
         if self._range is not None:
-            found = dataclasses.replace(found, min=str(self._range[0]), max=str(self._range[1]))
+            low, high = (_as_time(number, self._type) for number in self._range)
+            found = dataclasses.replace(found, min=low, max=high)
         if self._moments is not None:
             found = dataclasses.replace(found, **self._moments.result())
         return found if self._tally is None else dataclasses.replace(found, **self._tally.result())
@@ -186,6 +212,15 @@ def _lengths(array: pa.Array) -> pa.Array:
     if pa.types.is_list(array.type):
         return pc.list_value_length(array)
     return pc.utf8_length(array) if pa.types.is_string(array.type) else pc.binary_length(array)
+
+
+def _number_of(data_type: pa.DataType) -> pa.DataType:
+    # Arrow does not order durations, and Python does not reach all times; the whole numbers that they are do well.
+    return pa.int64() if data_type.bit_width == 64 else pa.int32()
+
+
+def _as_time(number: int, data_type: pa.DataType) -> str:
+    return str(plain(pa.array([number], _number_of(data_type)).view(data_type)[0]))
 
 
 def _wider(before: tuple[Any, Any] | None, found: pa.StructScalar) -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from layerwise.canonical import encode
-from layerwise.errors import InvalidData, InvalidFile, InvalidLayer, InvalidShape, nearest
+from layerwise.errors import Damaged, InvalidData, InvalidFile, InvalidLayer, InvalidShape, nearest
 from layerwise.graph.kinds import register
 from layerwise.graph.ports import Port
 from layerwise.layers.base import DataKind, State, Value
@@ -26,6 +26,9 @@ from layerwise.words import shorten
 ROWS = 256
 """Rows go through an estimator in blocks of this size, the last one filled up: products of matrices of other sizes take
 other paths, and a row's last bits would depend on how many came with it."""
+
+_REFUSALS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What scikit-learn raises where rows, or a state from elsewhere, do not fit: IndexError, LinAlgError and the like."""
 
 METHODS = ("transform", "score_samples", "predict")
 """What an estimator is asked for: the first of these that it has, unless ``method`` says otherwise."""
@@ -123,7 +126,7 @@ class Estimator(DataKind):
         _hold_present(fitted, rows)
         try:
             found = self._asked(fitted, rows)
-        except (ValueError, TypeError) as error:
+        except _REFUSALS as error:
             raise InvalidData(f"{self.estimator} refuses the rows: {str(error)[:300]}") from error
         return torch.from_numpy(found)
 
@@ -131,6 +134,11 @@ class Estimator(DataKind):
         fitted = load(data.numpy().tobytes())
         if type(fitted) is not _find(self.estimator):
             raise InvalidData(f"the state is of {type(fitted).__name__}, and the layer is {self.estimator}")
+        made = self._made().get_params(deep=False)
+        # Not all: another scikit-learn has other defaults. How many processes it takes is never the state's to say.
+        for name in {*(self.settings or {}), "n_jobs"} & made.keys():
+            if repr(getattr(fitted, name, None)) != repr(made[name]):
+                raise Damaged(f"the state's {name!r} is not the layer's: it is of another {self.estimator}")
         return fitted
 
     def _asked(self, fitted: Any, rows: Numbers) -> Numbers:
@@ -140,7 +148,7 @@ class Estimator(DataKind):
         source = rows if len(rows) else np.zeros((1, rows.shape[1]))
         filled = np.concatenate([source, np.repeat(source[-1:], -len(source) % ROWS, axis=0)])
         parts = [ask(filled[start : start + ROWS]) for start in range(0, len(filled), ROWS)]
-        dense = [part.toarray() if hasattr(part, "toarray") else np.asarray(part) for part in parts]
+        dense = [_dense(part) for part in parts]
         dtype = np.int64 if method == "predict" else np.float32
         found: Numbers = np.concatenate(dense)[: len(rows)].astype(dtype)
         return found
@@ -223,6 +231,15 @@ def _find(name: str) -> Any:
     if name not in known:
         raise InvalidLayer(f"there is no estimator {shorten(name)}.{nearest(name, known)}")
     return known[name]
+
+
+def _dense(part: Any) -> Numbers:
+    if not hasattr(part, "toarray"):
+        return np.asarray(part)
+    # SciPy writes where the columns' numbers say, and a state from elsewhere may name columns that are not there.
+    part.check_format(full_check=True)
+    found: Numbers = part.toarray()
+    return found
 
 
 def _matrix(values: tuple[Value, ...]) -> Numbers:

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from layerwise.errors import Damaged, InvalidData, InvalidLayer, Missing
+from layerwise.layers.fitted import SCHEMA, hold_archive, hold_fitted
 from layerwise.words import shorten
 
 TRUSTED = frozenset({"numpy.dtype", "sklearn.tree._tree.Tree"})
 """Types beside skops' own list (scikit-learn's estimators, NumPy's and SciPy's arrays) that a state may hold."""
-
-SCHEMA = "schema.json"
 
 
 def need_skops() -> Any:
@@ -55,19 +54,19 @@ def load(data: bytes) -> Any:
     """
     skops = need_skops()
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise InvalidData("a scikit-learn state is packed; it was not made by Layerwise")
+        hold_archive(data)
         unknown = sorted(set(skops.get_untrusted_types(data=data)) - TRUSTED)
         if unknown:
             raise InvalidData(
                 f"a scikit-learn state holds the types {shorten(', '.join(unknown))}, which are not trusted"
             )
-        return skops.loads(data, trusted=sorted(TRUSTED))
-    except InvalidData:
+        fitted = skops.loads(data, trusted=sorted(TRUSTED))
+        hold_fitted(fitted)
+    except (InvalidData, MemoryError):
         raise
     except Exception as error:
         raise Damaged(f"a scikit-learn state cannot be read: {str(error)[:200]}") from error
+    return fitted
 
 
 def _settled(data: bytes) -> bytes:

@@ -160,7 +160,8 @@ def _translated(url: sa.URL) -> Iterator[None]:
         text = str(error.orig)
         if "malformed" in text or "not a database" in text:
             raise Damaged(
-                f"the catalog {url.database} is damaged ({text}); put it back from a copy of the repository"
+                f"the catalog {url.database} is damaged ({text}); put it back from a copy of the repository, "
+                "or let `layerwise repair` make it anew"
             ) from None
         if isinstance(error, OperationalError) and "locked" in text:
             raise Conflict(f"the catalog {url.database} was in use for {BUSY_SECONDS} seconds; try again") from None
