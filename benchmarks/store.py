@@ -1,182 +1,211 @@
-"""What keeping a version costs, beside safetensors: commit, load, compare, small layers, the catalog.
+"""What keeping a version costs, beside safetensors and others: commit, load, compare, small layers, the catalog.
 
-``python -m benchmarks.store``: a model of 50 layers of 8 MiB; two layers change between commits. Peers run in the same
-process, interleaved; "durable" is an fsync of the file and its folder on both sides.
+``python -m benchmarks.store``: a model of 50 layers of 8 MiB; two layers change between commits. Peers take turns with
+us; "durable" is an fsync of the file and its folder on both sides.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import statistics
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from benchmarks.measure import Sample, interleave, surroundings, table, timed, versions
-from layerwise.canonical import encode
-from layerwise.engine.journal import Journal
-from layerwise.engine.tensors import from_raw, to_raw
-from layerwise.repo import LayerState, Repository, now
-from layerwise.store import catalog_tables
-from layerwise.store.catalog import Entry
-from layerwise.store.catalog_rows import insert
-from layerwise.store.rows import RunFilter
+from benchmarks import store_catalog, store_syncs, store_versions
+from benchmarks.measure import Sample, interleave, surroundings, timed, versions
+from benchmarks.store_peers import listed, peers
+from benchmarks.store_work import (
+    KIND,
+    MODEL,
+    Network,
+    Turns,
+    against,
+    clock,
+    commit,
+    folder,
+    held,
+    repository,
+    save,
+    show,
+    used,
+)
+from layerwise.engine.tensors import from_raw
+from layerwise.repo import Repository
 from layerwise.versions.changes import changed_layers
 from layerwise.versions.manifest import LayerEntry, Manifest
 from layerwise.words import Digest
 
-LAYERS, MEBIBYTES = 50, 8
-KIND = "torch.nn.Linear.v1"
+WHOLE, AGAIN, OURS, TRACKED = "the whole + fsync", "the whole again (A/A)", "layerwise", "layerwise, changes tracked"
+COMMIT, COMMIT_TRACKED, NEW_BYTES, LOAD, ONE_LAYER = 0.10, 0.05, 1.001, 1.1, 0.03
+
+Work = Callable[[], Sample]
+Touch = Callable[[torch.Tensor], torch.Tensor]
+
+TOUCHES: Mapping[str, Touch] = {
+    "one float of every page of 4 KiB read": lambda tensor: tensor[::1024].sum(),
+    "every float read": lambda tensor: tensor.sum(),
+    "one float of every page written to": lambda tensor: tensor[::1024].add_(1).sum(),
+}
+"""What "every page touched" can mean."""
 
 
-@dataclass
-class Network:
-    """Layers of random weights; ``step`` changes two of them in place, every byte."""
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
 
-    tensors: dict[str, torch.Tensor]
-    turn: Iterator[int] = field(default_factory=count)
-
-    @classmethod
-    def make(cls, layers: int, bytes_each: int) -> Network:
-        torch.manual_seed(1)
-        return cls({f"layer{number:03}": torch.randn(bytes_each // 4) for number in range(layers)})
-
-    def step(self, layers: int = 2) -> None:
-        names = list(self.tensors)
-        for _ in range(layers):
-            self.tensors[names[next(self.turn) % len(names)]].add_(1e-3)
-
-    def states(self) -> dict[str, LayerState]:
-        return {path: LayerState(KIND, to_raw({"weight": tensor}), {}) for path, tensor in self.tensors.items()}
+    rounds: int
+    peers: bool
+    layers: int = 50
+    layer_bytes: int = 8 << 20
+    versions: int = 50
+    rates: tuple[str, ...] = ("light", "heavy")
+    runs: int = 100_000
+    keys: int = 50_000
+    steps: int = 20_000
 
 
-@contextmanager
-def repository() -> Iterator[Repository]:
-    """Give a new repository on the disk that holds this file: memory would not wait for an fsync."""
-    folder = Path(tempfile.mkdtemp(prefix=".bench-", dir=Path(__file__).parent))
-    try:
-        with Repository(folder / "r") as repo:
-            yield repo
-    finally:
-        shutil.rmtree(folder)
+QUICK = Sizes(
+    2, False, layers=6, layer_bytes=64 << 10, versions=3, rates=("light",), runs=300, keys=300, steps=1000
+)  # fmt: skip
 
 
-def commit(repo: Repository, network: Network) -> Entry:
-    """Keep the network as a new version, durably; every byte of it is read."""
+def tracked_commit(repo: Repository, network: Network) -> Work | None:
+    """Return our commit where the caller says which layers changed (opt-in), timed.
 
-    def make(number: int, parent: int | None) -> Manifest:
-        return Manifest("bench", number, {"layers": []}, {}, parent=parent, created=now(), actor="bench")
-
-    return repo.commit(make, network.states(), {})
-
-
-def save(path: Path, network: Network) -> None:
-    """Save the whole network with safetensors, durably."""
-    save_file(network.tensors, path)
-    for opened in (path, path.parent):
-        descriptor = os.open(opened, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+    None as long as the repository has no such way; it goes in here and nowhere else.
+    """
+    return None
 
 
-def commits(rounds: int) -> None:
-    """Print what a commit costs of which two layers changed."""
-    network = Network.make(LAYERS, MEBIBYTES << 20)
-    with repository() as repo:
-        file = repo.path.parent / "whole.safetensors"
-        commit(repo, network)
-        written: list[int] = []
-
-        def ours() -> Sample:
-            network.step()
-            before = used(repo.path / "packs")
-            sample = timed(lambda: commit(repo, network))[1]
-            written.append(used(repo.path / "packs") - before)
-            return sample
-
-        def theirs() -> Sample:
-            file.unlink(missing_ok=True)
-            return timed(lambda: save(file, network))[1]
-
-        show(
-            "Commit: 2 of 50 layers of 8 MiB changed, every byte read, durable (at most 0.10 of the whole)",
-            interleave(
-                {"safetensors, the whole + fsync": theirs, "layerwise": ours, "the whole again (A/A)": theirs}, rounds
-            ),
-        )
-        changed = 2 * MEBIBYTES << 20
-        print(f"new bytes on disk: {statistics.median(written):,.0f}, {statistics.median(written) / changed:.5f} "
-              f"of the {changed:,} that changed (at most 1.001)\n")  # fmt: skip
-        loads(repo, file, network, rounds)
+def commits(sizes: Sizes) -> None:
+    """Print what a commit costs of which two layers changed, then what loading costs."""
+    network = Network.make(sizes.layers, sizes.layer_bytes)
+    with repository() as repo, repository() as other, ExitStack() as stack:
+        file, written = repo.path.parent / "whole.safetensors", list[int]()
+        commit(repo, network.states())
+        variants: dict[str, Work] = {
+            WHOLE: partial(whole, file, network),
+            OURS: partial(our_commit, repo, network, written),
+        }
+        tracked = tracked_commit(other, network)
+        if tracked is not None:
+            tracked()
+            variants[TRACKED] = tracked
+        if sizes.peers:
+            variants |= stack.enter_context(peers(repo.path.parent / "peers", lambda path: save(path, network)))
+        variants[AGAIN] = variants[WHOLE]
+        runs = in_turns(variants, network.step, sizes.rounds)
+        # The peers end here: what follows is not theirs.
+        stack.close()
+        each = sizes.layer_bytes / 2**20
+        show(f"Commit: 2 of {sizes.layers} layers of {each:g} MiB changed, every byte of all of them read", runs)
+        judge(runs, statistics.median(written), 2 * sizes.layer_bytes)
+        loads(repo, file, network, sizes)
 
 
-def loads(repo: Repository, file: Path, network: Network, rounds: int) -> None:
-    """Print what a load costs: every page touched, in a repository opened anew each time."""
+def judge(runs: Mapping[str, Sequence[Sample]], written: float, changed: int) -> None:
+    """Print the limits of a commit beside what was found."""
+    print("With us and with safetensors it is durable; peers wait for no disk, and those that hash keep nothing.\n")
+    against(runs, OURS, WHOLE, COMMIT)
+    if TRACKED in runs:
+        against(runs, TRACKED, WHOLE, COMMIT_TRACKED)
+    else:
+        print(f"{TRACKED}: there is no such way yet; at most {COMMIT_TRACKED}\n")
+    share = written / changed
+    print(f"new bytes on disk: {written:,.0f}, {share:.5f} of the {changed:,} that changed; at most {NEW_BYTES}: "
+          f"{held(share, NEW_BYTES)}\n")  # fmt: skip
+
+
+def in_turns(variants: Mapping[str, Work], change: Callable[[], object], rounds: int) -> dict[str, list[Sample]]:
+    """Return what the variants cost; the network changes once a round, before the first of them."""
+    turns = Turns(change)
+
+    def run(name: str) -> Sample:
+        turns.begin(name)
+        return variants[name]()
+
+    return interleave({name: partial(run, name) for name in variants}, rounds)
+
+
+def our_commit(repo: Repository, network: Network, written: list[int]) -> Sample:
+    """Return what a commit costs; the bytes that it adds to the packs go to ``written``."""
+    before = used(repo.path / "packs")
+    found = timed(lambda: commit(repo, network.states()))[1]
+    written.append(used(repo.path / "packs") - before)
+    return found
+
+
+def whole(file: Path, network: Network) -> Sample:
+    """Return what it costs to save everything anew."""
+    file.unlink(missing_ok=True)
+    return timed(lambda: save(file, network))[1]
+
+
+def loads(repo: Repository, file: Path, network: Network, sizes: Sizes) -> None:
+    """Print what a load costs, in a repository opened anew each time, for each meaning of "every page touched"."""
     save(file, network)
-    number = commit(repo, network).number
-
-    def touch(tensors: Mapping[str, torch.Tensor]) -> float:
-        return sum(float(tensor[::1024].sum()) for tensor in tensors.values())
-
-    def ours(wanted: int) -> Sample:
-        with Repository(repo.path) as opened:
-            opened.models()
-
-            def load() -> float:
-                manifest = opened.manifest(opened.find(f"bench@{number}"))
-                states = {path: entry.state for path, entry in list(manifest.layers.items())[:wanted] if entry.state}
-                raw = opened.layer_states(states)
-                return touch({path: from_raw(tensors)["weight"] for path, tensors in raw.items()})
-
-            return timed(load)[1]
-
-    whole = lambda: timed(lambda: touch(load_file(file)))[1]  # noqa: E731
-
-    def one() -> Sample:
-        def load() -> float:
-            with safe_open(file, "pt") as opened:
-                return touch({"one": opened.get_tensor("layer000")})
-
-        return timed(load)[1]
-
-    runs = {
-        "safetensors, all 50": whole, "layerwise, all 50, compared with their digests": lambda: ours(LAYERS),
-        "layerwise, one layer": lambda: ours(1), "safetensors, one tensor": one, "safetensors again (A/A)": whole,
-    }  # fmt: skip
-    show("Load, every page touched (all: at most 1.1 of safetensors; one of 50: at most 0.03 of loading all)",
-         interleave(runs, rounds))  # fmt: skip
+    address = f"{MODEL}@{commit(repo, network.states()).number}"
+    theirs, ours, one = "safetensors, all", "layerwise, all", "layerwise, one layer"
+    for what, touch in TOUCHES.items():
+        all_of_it = partial(read_whole, file, touch)
+        variants = {
+            theirs: all_of_it, ours: partial(load, repo.path, address, sizes.layers, touch),
+            one: partial(load, repo.path, address, 1, touch), "safetensors, one tensor": partial(read_one, file, touch),
+            "safetensors, all again (A/A)": all_of_it,
+        }  # fmt: skip
+        runs = interleave(variants, sizes.rounds)
+        show(f"Load of {sizes.layers} layers, {what}; ours compared with their digests", runs)
+        against(runs, ours, theirs, LOAD)
+        against(runs, one, ours, ONE_LAYER)
 
 
-def small(rounds: int) -> None:
+def read_whole(file: Path, touch: Touch) -> Sample:
+    """Return what it costs to load all with safetensors, mapped."""
+    return timed(lambda: sum(float(touch(tensor)) for tensor in load_file(file).values()))[1]
+
+
+def read_one(file: Path, touch: Touch) -> Sample:
+    """Return what it costs to load one tensor with safetensors."""
+
+    def read() -> float:
+        with safe_open(file, "pt") as opened:
+            return float(touch(opened.get_tensor("layer000")))
+
+    return timed(read)[1]
+
+
+def load(path: Path, address: str, wanted: int, touch: Touch) -> Sample:
+    """Return what it costs to load the first layers of a version; opening the repository is not timed."""
+    with Repository(path) as opened:
+        opened.models()
+
+        def read() -> float:
+            manifest = opened.manifest(opened.find(address))
+            states = {path: entry.state for path, entry in list(manifest.layers.items())[:wanted] if entry.state}
+            raw = opened.layer_states(states)
+            return sum(float(touch(from_raw(tensors)["weight"])) for tensors in raw.values())
+
+        return timed(read)[1]
+
+
+def small(sizes: Sizes) -> None:
     """Print what a commit of 100 layers of 16 KB costs, and how often it waits for the disk."""
     network = Network.make(100, 16_000)
     with repository() as repo:
-        commit(repo, network)
-
-        def ours() -> Sample:
-            network.step(100)
-            return timed(lambda: commit(repo, network))[1]
-
-        file = repo.path.parent / "whole.safetensors"
-
-        def theirs() -> Sample:
-            file.unlink(missing_ok=True)
-            return timed(lambda: save(file, network))[1]
-
-        show(
-            "Commit of 100 layers of 16 KB, all changed",
-            interleave({"safetensors + fsync": theirs, "layerwise": ours}, rounds),
-        )
+        commit(repo, network.states())
+        theirs = partial(whole, repo.path.parent / "whole.safetensors", network)
+        variants = {WHOLE: theirs, OURS: partial(our_commit, repo, network, []), AGAIN: theirs}
+        runs = in_turns(variants, lambda: network.step(100), sizes.rounds)
+        show("Commit of 100 layers of 16 KB, all changed", runs)
+    with folder() as path:
+        store_syncs.show(path)
 
 
 def differences() -> None:
@@ -191,8 +220,9 @@ def differences() -> None:
         }
         old, new = Manifest("m", 1, {}, one), Manifest("m", 2, {}, two)
         assert changed_layers(old, new) == ["block0.layer1", "block1.layer17"]
-        took = sorted(clock(lambda old=old, new=new: changed_layers(old, new)) for _ in range(500))
-        print(f"- {layers:,} layers: median {took[250] * 1e6:,.0f} µs (at most {limit * 1e6:,.0f})")
+        took = sorted(clock(partial(changed_layers, old, new)) for _ in range(500))
+        half = took[len(took) // 2]
+        print(f"- {layers:,} layers: median {half * 1e6:,.0f} µs; at most {limit * 1e6:,.0f}: {held(half, limit)}")
     print()
 
 
@@ -200,90 +230,26 @@ def digest(number: int) -> Digest:
     return Digest(f"{number:064x}")
 
 
-def catalog(runs: int, keys: int) -> None:
-    """Print what the catalog takes for many runs and many metrics."""
-    with repository() as repo:
-        fill_catalog(repo, runs, keys)
-        took = {
-            f"the newest 100 of {runs:,} runs, and their count": lambda: repo.find_runs(RunFilter()),
-            "those of one model that failed": lambda: repo.find_runs(RunFilter("model7", "failed")),
-            "those that failed, since a day": lambda: repo.find_runs(RunFilter(status="failed", since="2026-01-20")),
-            "those of somebody, the page after 50,000": lambda: repo.find_runs(RunFilter(actor="m", offset=50_000)),
-            f"a page of 1,000 of a run's {keys:,} metrics": lambda: repo.metric_keys("r0", after="layer3"),
-            "its metrics that begin so": lambda: repo.metric_keys("r0", prefix="layer49"),
-        }
-        print("## The catalog (runs: at most 200 ms; a page of metrics: at most 1 s)\n")
-        for what, question in took.items():
-            times = sorted(clock(question) for _ in range(11))
-            print(f"- {what}: median {times[5] * 1e3:,.1f} ms")
-        logging(repo)
-
-
-def logging(repo: Repository) -> None:
-    """Print what noting a metric costs the training thread, while another writes them down."""
-    took = []
-    with Journal(lambda steps: repo.log_metrics("r1", steps), pause=0.05) as journal:
-        for step in range(1, 20_001):
-            values = {"train/loss": 1.0 / step, "validation/accuracy": 0.5}
-            took.append(clock(lambda step=step, values=values: journal.note(step, values)))
-            if step % 50 == 0:
-                time.sleep(0.005)
-    took.sort()
-    print(f"- noting a metric on the training thread: median {took[10_000] * 1e6:.1f} µs, "
-          f"p99 {took[19_800] * 1e6:.1f} (at most 50), most {took[-1] * 1e6:,.0f}\n")  # fmt: skip
-
-
-def fill_catalog(repo: Repository, runs: int, keys: int) -> None:
-    rows = []
-    for number in range(runs):
-        made = f"2026-01-{1 + number % 28:02}T{number % 24:02}:{number % 60:02}:00+00:00"
-        rows.append({
-            "id": f"r{number}", "model": f"model{number % 50}", "status": ("done", "failed", "stopped")[number % 3],
-            "version": None, "created": made, "finished": made, "actor": "m",
-            "config": encode({"training": {"lr": 1e-3 * number, "epochs": 10}}).decode(),
-        })  # fmt: skip
-    repo.models()
-    with repo.store.catalog._ledger._database.writing() as connection:
-        insert(connection, catalog_tables.run, rows)
-    repo.log_metrics("r0", {1: {f"layer{number}/norm": float(number) for number in range(keys)}})
-
-
-def clock(work: Callable[[], object]) -> float:
-    """Return the seconds that some work takes."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
-def used(folder: Path) -> int:
-    """Return the bytes of the files in a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def show(title: str, runs: Mapping[str, Sequence[Sample]]) -> None:
-    """Print a table and the ratios of CPU and of wall time."""
-    base = next(iter(runs))
-    print(f"## {title}\n\n{table(runs, base=base)}\n")
-    least = {name: min(sample.wall for sample in samples) for name, samples in runs.items()}
-    print(
-        "wall, least, times the first:",
-        ", ".join(f"{name} {wall / least[base]:.3f}" for name, wall in least.items()),
-        "\n",
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--only", choices=("commit", "small", "differ", "catalog"), default=None)
+    parser.add_argument("--only", choices=("commit", "small", "differ", "catalog", "versions"), default=None)
+    parser.add_argument("--no-peers", action="store_true", help="without Git-Theta, hf-xet and DVC")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: small sizes, two rounds, no peers")
     said = parser.parse_args(arguments)
+    sizes = QUICK if said.quick else Sizes(said.rounds, not said.no_peers)
     torch.set_num_threads(1)
     print("# The store\n")
-    print(surroundings(1, versions("layerwise", "torch", "safetensors", "blake3", "xxhash", "sqlalchemy")), "\n")
-    parts = {
-        "commit": lambda: commits(said.rounds), "small": lambda: small(said.rounds), "differ": differences,
-        "catalog": lambda: catalog(100_000, 50_000),
+    ours = versions("layerwise", "torch", "safetensors", "blake3", "xxhash", "sqlalchemy")
+    beside = sizes.peers and said.only in (None, "commit")
+    print(surroundings(1, ours | (listed() if beside else {})), "\n")
+    if said.quick:
+        print("A smoke run: the figures mean nothing.\n")
+    parts: dict[str, Callable[[], None]] = {
+        "commit": partial(commits, sizes), "small": partial(small, sizes), "differ": differences,
+        "catalog": partial(store_catalog.show, sizes.runs, sizes.keys, sizes.steps),
+        "versions": partial(store_versions.show, sizes.rates, sizes.versions, sizes.rounds),
     }  # fmt: skip
     for name, part in parts.items():
         if said.only in (None, name):

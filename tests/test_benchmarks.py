@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from benchmarks import peers
 from benchmarks.measure import Sample, interleave, table
+from benchmarks.store_work import Turns
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,6 +45,56 @@ def test_start_prints_both_limits() -> None:
     assert {"python alone", "import layerwise", "layerwise --help"} <= set(names)
     assert "against 0.3 s" in printed
     assert "against 0.5 s" in printed
+
+
+def test_store_prints_a_commit_beside_the_whole_and_what_is_kept_of_versions() -> None:
+    printed = run("benchmarks.store", "--quick")
+    names = [cells[0] for cells in rows(printed)]
+    assert {"the whole + fsync", "layerwise", "the whole again (A/A)"} <= set(names)
+    assert {"layerwise, all", "layerwise, one layer", "light", "cold, after gc"} <= set(names)
+    for title in ("Commit: 2 of 6 layers", "Which layers differ", "The catalog", "3 versions of one MLP"):
+        assert f"## {title}" in printed
+    for limit in (
+        "at most 0.1\n",
+        "at most 1.001: ",
+        "at most 1.1\n",
+        "at most 0.03\n",
+        "at most 200: ",
+        "at most 1,000: ",
+    ):
+        assert limit in printed
+    assert "fsyncs of a commit: 2 of ours" in printed
+
+
+def test_cold_prints_our_bytes_of_a_light_and_of_a_heavy_fine_tune() -> None:
+    table_of = {cells[0]: cells[1:] for cells in rows(run("benchmarks.cold", "--quick"))}
+    assert {"MLP, light", "MLP, heavy"} <= set(table_of)
+    assert all(0 < float(table_of[name][4]) < 1 for name in ("MLP, light", "MLP, heavy"))
+
+
+def test_all_variants_of_a_round_meet_the_same_network() -> None:
+    steps: list[int] = []
+    turns = Turns(lambda: steps.append(1))
+    met: dict[str, list[int]] = {"a": [], "b": []}
+
+    def variant(name: str) -> None:
+        turns.begin(name)
+        met[name].append(len(steps))
+
+    interleave({name: partial(variant, name) for name in met}, 3)
+    assert met == {"a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}
+
+
+@pytest.mark.parametrize(("name", "listed"), [("", "peers.txt"), ("store", "peers-store.txt")])
+def test_an_environment_of_peers_that_is_there_is_not_made_again(
+    name: str, listed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "HERE", tmp_path)
+    folder = tmp_path / listed.replace("peers", ".venv-peers").removesuffix(".txt")
+    folder.mkdir()
+    for file in (tmp_path / listed, folder / "installed.txt"):
+        file.write_text("one==1.0\n", encoding="utf-8")
+    assert peers.peers_python(name) == folder / "bin" / "python"
 
 
 @pytest.mark.parametrize(("warm", "turns"), [(True, "baabba"), (False, "abba")])

@@ -73,8 +73,10 @@ class Repository:
             not there.
 
     Example:
-        >>> with Repository(".layerwise") as repo:  # doctest: +SKIP
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, Repository(folder) as repo:
         ...     repo.models()
+        []
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -269,8 +271,10 @@ class Repository:
             NotFound, Damaged: what is needed cannot be found out, and nothing is removed.
 
         Example:
-            >>> repo.gc().freed  # doctest: +SKIP
-            12300000
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder, Repository(folder) as repo:
+            ...     repo.gc().freed
+            0
         """
         return collect(self.store, yes=yes, dead_share=dead_share, cold_after=cold_after)
 
@@ -281,7 +285,9 @@ class Repository:
             watch: called with the number of packs looked at, and of all, after each.
 
         Example:
-            >>> repo.verify().sound  # doctest: +SKIP
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder, Repository(folder) as repo:
+            ...     repo.verify().sound
             True
         """
         return verify(self.store, watch=watch)
@@ -290,8 +296,11 @@ class Repository:
         """Make the catalog anew from the packs, the log of names and what can be read of the old one, which is kept.
 
         Example:
-            >>> repo.repair().versions  # doctest: +SKIP
-            12
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder, Repository(folder) as repo:
+            ...     _ = repo.add_dataset("people", {"age": [36, 41]})
+            ...     repo.repair().versions
+            1
         """
         return repair(self.store)
 
@@ -317,7 +326,10 @@ class Repository:
         """Return the runs, newest first: of one model or of all; ``wanted`` is any field of `RunFilter`.
 
         Example:
-            >>> repo.runs("digits", status="failed", since="2026-01-01", limit=10)  # doctest: +SKIP
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder, Repository(folder) as repo:
+            ...     repo.runs("digits", status="failed", since="2026-01-01", limit=10)
+            []
         """
         return list(self.find_runs(RunFilter(model=model, **wanted)).runs)
 

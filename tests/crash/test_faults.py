@@ -47,6 +47,9 @@ def verify(session: Session) -> None:
         raise Damaged("verify found something")
 
 
+WITHOUT_ENOSPC = tuple(kind for kind in KINDS if kind != "ENOSPC")
+"""A full disk fails as a broken one does, but for what is half written, which ``short write`` has."""
+
 ALL: Sequence[Scenario] = (commit, dataset, alias, first, collect, repair, verify)
 
 
@@ -77,15 +80,15 @@ def test_a_fault_at_any_primitive_of_a_commit_loses_nothing(base: Template) -> N
 
 
 def test_a_fault_at_any_call_of_a_commit_loses_nothing(base: Template) -> None:
-    assert check(base, [commit], CALL_KINDS[1:], calls=True) == []
+    assert check(base, [commit], ["EIO", *CALL_KINDS[3:]], calls=True) == []
 
 
-def test_a_collection_killed_at_any_primitive_loses_nothing(base: Template) -> None:
-    assert check(base, [collect], KINDS[:1], calls=False) == []
+def test_a_fault_at_any_primitive_of_a_collection_loses_nothing(base: Template) -> None:
+    assert check(base, [collect], WITHOUT_ENOSPC, calls=False) == []
 
 
-def test_a_repair_killed_at_any_primitive_loses_nothing(base: Template) -> None:
-    assert check(base, [repair], KINDS[:1], calls=False) == []
+def test_a_fault_at_any_primitive_of_a_repair_loses_nothing(base: Template) -> None:
+    assert check(base, [repair], WITHOUT_ENOSPC, calls=False) == []
 
 
 @pytest.mark.slow

@@ -11,8 +11,21 @@ from typing import Any
 import pytest
 
 from tests.crash.holds import checking
-from tests.crash.scenarios import PAIRS, Recording, first, prepared, record, second, twin
-from tests.crash.states import State, crashes
+from tests.crash.scenarios import (
+    COLLECTORS,
+    PAIRS,
+    Recording,
+    collect,
+    first,
+    held_up,
+    littered,
+    prepared,
+    record,
+    revive,
+    second,
+    twin,
+)
+from tests.crash.states import MODES, WHOLE, State, crashes
 from tests.support.counts import report
 
 SEED = 3
@@ -43,6 +56,13 @@ def two_makers() -> Iterator[Recording]:
         yield record(PAIRS[number % len(PAIRS)], SEED + number)
 
 
+def collecting() -> Iterator[Recording]:
+    """Give runs of a collector beside a writer, or beside another; every second time one of them is killed."""
+    for number in itertools.count():
+        dies = {number // 2 % 2: 1 + number * 7 % 60} if number % 2 else None
+        yield record(COLLECTORS[number // 2 % len(COLLECTORS)], SEED + number, base=littered(), dies=dies)
+
+
 def one_killed() -> Iterator[Recording]:
     """Give runs in which one of two writers is killed, before its first effect, its second, and so on, and again."""
     for number in itertools.count():
@@ -55,14 +75,19 @@ def one_killed() -> Iterator[Recording]:
 
 
 def lose_power(
-    recordings: Iterable[Recording], states: int, tries: int = TRIES, thorough: int = THOROUGH, share: float = 1.0
+    recordings: Iterable[Recording],
+    states: int,
+    tries: int = TRIES,
+    thorough: int = THOROUGH,
+    share: float = 1.0,
+    modes: Sequence[str] = MODES,
 ) -> tuple[int, int, list[str]]:
     """Check so many crash states of recordings; return how many were checked, how many opened, and what is wrong."""
     done, bad = 0, []
     with checking() as checker:
         for number, recording in enumerate(recordings):
-            drawn = crashes(recording.log, seed=SEED + number, tries=tries, start=recording.start, share=share)
-            for state in drawn:
+            how = {"tries": tries, "start": recording.start, "share": share, "modes": modes}
+            for state in crashes(recording.log, seed=SEED + number, **how):  # type: ignore[arg-type]
                 done += 1
                 wrong = checker.check(state, thorough=done % thorough == 0)
                 bad += [_said(number, state, wrong)] if wrong else []
@@ -95,7 +120,11 @@ def test_what_one_writer_left_when_killed_costs_the_other_nothing() -> None:
 
 
 def test_a_repository_that_was_being_made_can_be_made_again() -> None:
-    show("two makers of one repository", two_makers(), wanted(FEW) // 50, tries=8, thorough=1, share=0.03)
+    show("two makers of one repository", two_makers(), wanted(FEW) // 100, tries=8, thorough=1, share=0.03)
+
+
+def test_a_collector_beside_a_writer_loses_nothing_with_the_power() -> None:
+    show("a collector beside a writer", collecting(), wanted(FEW) // 2, tries=24, modes=WHOLE)
 
 
 @pytest.mark.slow
@@ -111,3 +140,18 @@ def test_a_killed_writer_costs_the_other_nothing_in_many_states() -> None:
 @pytest.mark.slow
 def test_a_repository_can_be_made_again_after_many_crashes() -> None:
     show("two makers of one repository, long", two_makers(), wanted(MANY) // 200, tries=8, thorough=1)
+
+
+@pytest.mark.slow
+def test_a_collector_beside_a_writer_loses_nothing_in_many_states() -> None:
+    show("a collector beside a writer, long", collecting(), wanted(MANY) // 4, tries=100, modes=WHOLE)
+
+
+@pytest.mark.slow
+def test_a_collector_may_run_between_any_two_steps_of_a_writer() -> None:
+    runs = itertools.chain(held_up([revive, collect], littered()), held_up([collect, revive], littered()))
+    started = time.monotonic()
+    done, _, bad = lose_power(runs, wanted(MANY), tries=40, modes=WHOLE)
+    claim = "one held up at each of its turns, a writer or a collector, the other running through: crash states wrong"
+    report(claim, done, len(bad), seed=SEED, seconds=time.monotonic() - started)
+    assert bad[:3] == []

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from layerwise.data import Row, add, as_table, open_dataset
 from layerwise.data.ids import ContentIds, Seen
 from layerwise.data.manifest import read_manifest
-from layerwise.errors import Conflict, Damaged, InvalidData, InvalidFile, InvalidName, NotFound, Unsupported
+from layerwise.errors import Damaged, InvalidData, InvalidFile, InvalidName, NotFound, Unsupported
 from layerwise.store.store import Store
 from tests.data.tables import ids, tables, watch_reads
 
@@ -241,7 +241,7 @@ def test_names_are_held(store: Store, name: str) -> None:
         add(store, name, PEOPLE)
 
 
-def test_two_at_once_is_a_conflict(store: Store) -> None:
+def test_of_two_at_once_both_are_kept_one_on_top_of_the_other(store: Store) -> None:
     add(store, "people", PEOPLE)
 
     def rows() -> Any:
@@ -250,9 +250,10 @@ def test_two_at_once_is_a_conflict(store: Store) -> None:
 
     from layerwise.data.source import Source
 
-    with pytest.raises(Conflict):
-        add(store, "people", Source("slow rows", rows()))
-    assert open_dataset(store, "people").table().to_pydict() == {"age": [2]}
+    assert add(store, "people", Source("slow rows", rows())).dataset.number == 3
+    assert open_dataset(store, "people", "2").table().to_pydict() == {"age": [2]}
+    assert open_dataset(store, "people").table().to_pydict() == {"age": [1]}
+    assert [entry.parent for entry in store.catalog.entries("dataset", "people")] == [None, 1, 2]
 
 
 def test_a_failure_on_the_way_keeps_nothing(store: Store) -> None:

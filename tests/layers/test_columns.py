@@ -37,7 +37,7 @@ PORTS = [
     (pa.fixed_shape_tensor(pa.uint8(), [8, 8]), Port("uint8", (8, 8))),
     (pa.fixed_shape_tensor(pa.int16(), [2]), Port("int16", (2,))),
     (pa.fixed_shape_tensor(pa.float64(), [2]), Port("float32", (2,))),
-    (pa.struct([("a", pa.int8())]), Port("struct<a: int8>")),
+    (pa.struct([("a", pa.int8())]), Port("record")),
 ]
 
 

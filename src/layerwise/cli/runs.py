@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -118,7 +119,9 @@ def curve(values: Sequence[float]) -> str:
     '▁▂▃×█'
     """
     if len(values) > CURVE:
-        values = [values[round(at * (len(values) - 1) / (CURVE - 1))] for at in range(CURVE)]
+        ends = [at * len(values) // CURVE for at in range(CURVE + 1)]
+        # A mean of what is no number is none: nothing that went wrong is thinned away.
+        values = [sum(values[begin:end]) / (end - begin) for begin, end in pairwise(ends)]
     finite = [value for value in values if math.isfinite(value)]
     least, spread = (min(finite), max(finite) - min(finite)) if finite else (0.0, 0.0)
 

@@ -6,6 +6,7 @@ same changes in the same order make the same catalog.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -116,11 +117,6 @@ def end_lease(connection: sa.Connection, lease: int) -> None:
     connection.execute(sql.lease.delete().where(sql.lease.c.id == lease))
 
 
-def expire_leases(connection: sa.Connection, before: float) -> int:
-    """Remove the leases that ended before that time; what their holders publish is refused. Return how many."""
-    return connection.execute(sql.lease.delete().where(sql.lease.c.expires < before)).rowcount
-
-
 def add_packs(connection: sa.Connection, packs: Rows, lease: int | None = None, expires: float | None = None) -> None:
     """Register packs that are durable already, and prolong their writer's lease."""
     if lease is not None:
@@ -191,7 +187,6 @@ CHANGES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "finish_run": finish_run,
         "take_lease": take_lease,
         "end_lease": end_lease,
-        "expire_leases": expire_leases,
         "add_packs": add_packs,
         "start_collection": trash.start_collection,
         "prolong_collection": trash.prolong_collection,
@@ -205,8 +200,14 @@ CHANGES: Mapping[str, Callable[..., Any]] = MappingProxyType(
 )
 """Every change by its name."""
 
-MIRRORED = frozenset({"publish", "set_alias", "drop_alias"})
-"""Those that a catalog cannot be rebuilt without."""
+MIRRORED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "publish": frozenset({"entry", "expected"}),
+        "set_alias": frozenset({"sort", "name", "alias", "number"}),
+        "drop_alias": frozenset({"sort", "name", "alias"}),
+    }
+)
+"""Those that a catalog cannot be rebuilt without, and what of them it takes."""
 
 
 def apply(connection: sa.Connection, do: object, args: object) -> Any:
@@ -218,4 +219,8 @@ def apply(connection: sa.Connection, do: object, args: object) -> Any:
     """
     if not isinstance(do, str) or do not in CHANGES or not isinstance(args, dict | MappingProxyType):
         raise InvalidFile(f"{shorten(str(do))} is not a change of a catalog; a newer Layerwise may have written it")
+    try:
+        inspect.signature(CHANGES[do]).bind(connection, **args)
+    except TypeError as error:
+        raise InvalidFile(f"the change {do!r} is not as this Layerwise knows it ({error}); use a newer one") from None
     return CHANGES[do](connection, **args)

@@ -22,6 +22,12 @@ from layerwise.store.catalog_migrations import prepare
 BUSY_SECONDS = 30
 """How long SQLite waits for another writer."""
 
+LOG_BYTES = 4 << 20
+"""A write-ahead log that is longer is moved into the database when somebody opens it."""
+
+LOG_PAGES = 16_384
+"""After so many pages, 64 MiB, it is moved in any case: a process may have the catalog open for months."""
+
 Lock = Callable[[], AbstractContextManager[None]]
 
 
@@ -104,16 +110,30 @@ class Database:
             sa.event.listen(engine, "begin", _begin_sqlite)
         try:
             with self._lock(), _translated(self.url):
-                if self._before_making is not None and not os.path.exists(str(self.url.database)):
+                if self._before_making is not None and not _is_there(str(self.url.database)):
                     self._before_making()
                 with engine.execution_options(layerwise_write="FULL").begin() as connection:
                     prepare(connection, str(self.url.database))
                     if self._after_opening is not None:
                         self._after_opening(connection)
+                _shorten_log(engine, str(self.url.database))
         except BaseException:
             engine.dispose()
             raise
         return engine
+
+
+def _shorten_log(engine: sa.Engine, path: str) -> None:
+    # Otherwise it is moved when it has LOG_PAGES, in the midst of somebody's commit, or when nobody has it open.
+    log = f"{path}-wal"
+    if engine.dialect.name == "sqlite" and os.path.exists(log) and os.path.getsize(log) > LOG_BYTES:
+        with engine.connect() as connection:
+            connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # type: ignore[union-attr]
+
+
+def _is_there(path: str) -> bool:
+    # An empty file is what SQLite makes of nothing.
+    return os.path.exists(path) and os.path.getsize(path) > 0
 
 
 def _close(engine: sa.Engine, lock: Lock, process: int) -> None:
@@ -134,7 +154,13 @@ def _connect_sqlite(connection: Any, _record: object) -> None:
         mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
         if mode != "wal":
             raise Unsupported(f"SQLite cannot keep a write-ahead log here (it says {mode!r}); use a local folder")
-        for setting in ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON"):
+        for setting in (
+            f"wal_autocheckpoint={LOG_PAGES}",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "trusted_schema=OFF",
+            "cell_size_check=ON",
+        ):
             cursor.execute(f"PRAGMA {setting}")
     finally:
         cursor.close()

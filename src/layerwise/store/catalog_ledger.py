@@ -128,11 +128,11 @@ class Ledger:
 
     def _reflect(self, connection: sa.Connection) -> None:
         assert self._mirror is not None
-        missing = sa.select(sql.change).where(sql.change.c.number > self._mirror.last()).order_by(sql.change.c.number)
-        records = [(row.number, row.record.encode()) for row in connection.execute(missing)]
         # The change is made: that a copy of it could not be written is mended by the next one.
         with contextlib.suppress(OSError):
-            self._mirror.append(records)
+            column = sql.change.c.number
+            missing = sa.select(sql.change).where(column > self._mirror.last()).order_by(column)
+            self._mirror.append([(row.number, row.record.encode()) for row in connection.execute(missing)])
 
     def _ordered(self, order: ChangeLog, do: str, args: Mapping[str, Any], guard: Guard | None) -> Any:
         record = canonical.encode({"args": dict(args), "do": do, "id": secrets.token_hex(16)})
@@ -166,7 +166,7 @@ class Ledger:
 def _note(connection: sa.Connection, do: str, args: Mapping[str, Any]) -> None:
     # What is not needed to make the catalog again leaves its number: a log that knows more than the catalog tells that
     # the catalog has lost something.
-    said = {"args": dict(args), "do": do} if do in MIRRORED else {}
+    said = {"args": {name: args[name] for name in args if name in MIRRORED[do]}, "do": do} if do in MIRRORED else {}
     number = connection.execute(sql.change.insert().values(record=canonical.encode(said).decode())).inserted_primary_key
     assert number is not None
     connection.execute(sql.change.delete().where(sql.change.c.record == _EMPTY, sql.change.c.number < number[0] - 1))

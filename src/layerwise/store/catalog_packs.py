@@ -80,6 +80,11 @@ class Packs:
         with self._ledger.reading() as connection:
             return connection.scalar(sa.select(sql.pack.c.digest).where(sql.pack.c.digest == pack)) is not None
 
+    def is_live(self, pack: Digest) -> bool:
+        """Tell whether a pack is in use."""
+        with self._ledger.reading() as connection:
+            return connection.scalar(sa.select(sql.pack.c.state).where(sql.pack.c.digest == pack)) == sql.LIVE
+
     def add(self, packs: Sequence[Written], lease: int | None = None) -> None:
         """Register packs that are durable, and prolong their writer's lease. Raises Conflict where it is gone."""
         rows = [pack.to_json() for pack in packs]

@@ -19,7 +19,6 @@ from layerwise.store.catalog_ledger import Ledger
 from layerwise.store.rows import STATUSES, MetricKey, RunFilter, RunPage, RunRow, check_filter, check_run
 from layerwise.words import shorten
 
-
 ALL = RunFilter()
 """Every run, the newest hundred first."""
 

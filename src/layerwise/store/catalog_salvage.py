@@ -38,7 +38,7 @@ class Salvaged:
         sound: whether SQLite finds no fault, and every version was as it was written.
     """
 
-    rows: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=lambda: {name: () for name in TABLES})
+    rows: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=lambda: dict.fromkeys(TABLES, ()))
     last: int = 0
     sound: bool = False
 
@@ -51,11 +51,12 @@ def salvage_catalog(path: Path) -> Salvaged:
         # A text that is no UTF-8 any more must not end the reading of its table.
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
         found = replace(found, rows={name: list(_table(connection, sql.tables.tables[name])) for name in TABLES})
-        last = connection.execute("SELECT max(number) FROM change").fetchone()[0]
+        with suppress(sqlite3.OperationalError):  # A catalog of schema 1 has no such table.
+            found = replace(found, last=connection.execute("SELECT max(number) FROM change").fetchone()[0] or 0)
         said = connection.execute("PRAGMA integrity_check").fetchall()
         count = connection.execute("SELECT count(*) FROM entry").fetchone()[0]
         sound = [row[0] for row in said] == ["ok"] and count == len(found.rows["entry"])
-        return replace(found, last=last or 0, sound=sound)
+        return replace(found, sound=sound)
     return found
 
 
@@ -66,11 +67,17 @@ def _table(connection: sqlite3.Connection, table: sa.Table) -> Iterator[dict[str
         query = f'SELECT * FROM "{table.name}" ORDER BY rowid {direction}'  # noqa: S608 (names of our own tables)
         for row in _as_far_as_it_goes(connection, query):
             with suppress(Damaged, KeyError, IndexError, TypeError):
-                whole = rows.opened(table, dict(row))
+                whole = _whole(table, dict(row))
                 key = tuple(whole[name] for name in keys)
                 if key not in seen:
                     seen.add(key)
                     yield whole
+
+
+def _whole(table: sa.Table, row: dict[str, Any]) -> dict[str, Any]:
+    if rows.COLUMN not in row:  # Schema 1 had no checksums.
+        return {column.name: row[column.name] for column in table.columns if column.name != rows.COLUMN}
+    return rows.opened(table, row)
 
 
 def _as_far_as_it_goes(connection: sqlite3.Connection, query: str) -> Iterator[sqlite3.Row]:
@@ -94,7 +101,8 @@ def make_catalog(
         entries: every version; the newest of each branch becomes its head.
         aliases: rows of the table.
         kept: the rows of runs and metrics, by table.
-        first: the number of the first change of a name: one that the log of names has not had.
+        first: the number of the first change of a name: one that the log of names has not had. 0: the catalog is empty,
+            and takes over a log of changes.
     """
     database = Database(sa.URL.create("sqlite", database=str(path)))
     try:
@@ -108,10 +116,11 @@ def make_catalog(
             rows.insert(connection, sql.alias, aliases)
             rows.insert(connection, sql.run, kept["run"])
             rows.insert(connection, sql.metric, kept["metric"])
-            note_names(connection, first)
-            # Numbers of leases that writers of the old catalog may still hold are not given again.
-            connection.execute(sql.lease.insert().values(id=time.time_ns() // 1000, holder="repair", expires=0.0))
-            connection.execute(sql.lease.delete())
+            if first:
+                note_names(connection, first)
+                # Numbers of leases that writers of the old catalog may still hold are not given again.
+                connection.execute(sql.lease.insert().values(id=time.time_ns() // 1000, holder="repair", expires=0.0))
+                connection.execute(sql.lease.delete())
     finally:
         database.close()
 
@@ -126,17 +135,34 @@ def _heads(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     ]
 
 
+def copy_catalog(path: Path, target: Path) -> bool:
+    """Copy a catalog, with what is in its log, into a new file; return False where SQLite cannot open it.
+
+    By SQLite's own means: whoever opens and closes the file by hand ends the locks that this process has on it.
+    """
+    return _backup(path, target)
+
+
 def overwrite_catalog(path: Path, new: Path) -> bool:
     """Put the contents of a new catalog into the old one's file, in one transaction of SQLite.
 
     Whoever has the old one open sees the new contents with the next look. Return False, and change nothing, where the
-    old file is not one that SQLite can write to.
+    old file is not one that SQLite can open.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written to; nothing is changed.
     """
+    return _backup(new, path)
+
+
+def _backup(source: Path, target: Path) -> bool:
     try:
-        with closing(sqlite3.connect(path)) as target, closing(sqlite3.connect(new)) as source:
-            target.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-            target.execute("PRAGMA synchronous=FULL")
-            source.backup(target)
-    except sqlite3.DatabaseError:
-        return False
+        with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
+            written.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+            written.execute("PRAGMA synchronous=FULL")
+            read.backup(written)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            return False
+        raise OSError(f"SQLite could not copy {source} to {target}: {error}") from None
     return True

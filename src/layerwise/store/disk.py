@@ -79,9 +79,17 @@ class Disk:
         """Return the bytes of a file, mapped into memory, read-only; they stay when the file is unlinked."""
         return self._map(name, mmap.ACCESS_READ)
 
-    def read_private(self, name: str) -> memoryview:
-        """Return the bytes of a file, mapped and writable; a page that is written to is copied, the file stays."""
-        return self._map(name, mmap.ACCESS_COPY)
+    def read_private(self, name: str) -> memoryview | None:
+        """Return the bytes of a file, mapped and writable; a page that is written to is copied, the file stays.
+
+        None where the system will not map so much: it must be able to hold all of it, were all of it written to.
+        """
+        try:
+            return self._map(name, mmap.ACCESS_COPY)
+        except OSError as error:
+            if error.errno == errno.ENOMEM:
+                return None
+            raise
 
     def _map(self, name: str, access: int) -> memoryview:
         descriptor = os.open(self.at(name), os.O_RDONLY | _BINARY)
@@ -133,9 +141,13 @@ class Disk:
 
     def make_root(self) -> None:
         """Make the folder itself, and make sure that its entry in its parent survives a loss of power."""
-        if not self.path.is_dir():
-            os.makedirs(self.path, exist_ok=True)
-            _sync_folder(self.path.parent)
+        made = [self.path]
+        while not made[-1].parent.is_dir():
+            made.append(made[-1].parent)
+        os.makedirs(self.path, exist_ok=True)
+        # Also where the folder was there: whoever made it may have died before this line.
+        for folder in reversed(made):
+            _sync_folder(folder.parent)
 
     def publish(self, name: str, chunks: Sequence[Buffer]) -> None:
         """Write a file so that nobody ever sees a part of it, and so that it is there after a loss of power.
@@ -153,6 +165,7 @@ class Disk:
                 with contextlib.suppress(OSError):
                     self.unlink(temporary)
                 raise
+        self.forget(name)
         # Also where the name was there before: whoever renamed it may have died before this line.
         self.sync_folder(folder)
 

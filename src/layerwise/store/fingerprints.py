@@ -50,7 +50,11 @@ class Fingerprints:
         key = self._fingerprint(views, length)
         with self._lock:
             found = self._known.get(key)
-        return found or self._remember(key, canonical.digest_bytes(views))
+        if found is not None:
+            return found
+        digest = canonical.digest_bytes(views)
+        # Memory that somebody changed in between would give its new bytes' digest to the old ones for ever.
+        return self._remember(key, digest) if self._fingerprint(views, length) == key else digest
 
     def digest_all(self, objects: Sequence[Sequence[memoryview]]) -> list[Digest]:
         """Return the digests of many objects."""

@@ -94,6 +94,7 @@ class Store:
         # A repository that can only be read has nothing to sweep, and stays of the format that it has.
         with contextlib.suppress(OSError):
             disk.sweep()
+        with contextlib.suppress(OSError):
             config = _migrate(disk, config)
         if config["format"] == FORMAT:
             disk.trust(_FOLDERS)
@@ -172,6 +173,9 @@ def _migrate(disk: Disk, config: dict[str, Any]) -> dict[str, Any]:
         return config
     # From 1 to 2: every folder is there and durable, so that a commit need not make one.
     with disk.lock("catalog.lock"):
-        _make_folders(disk)
-        disk.publish(CONFIG, [canonical.encode({**config, "format": FORMAT})])
-    return {**config, "format": FORMAT}
+        config = read_config(disk.read(CONFIG), str(disk.path))
+        if config["format"] < FORMAT:
+            _make_folders(disk)
+            config = {**config, "format": FORMAT}
+            disk.publish(CONFIG, [canonical.encode(config)])
+    return config

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from layerwise.errors import LayerwiseError
 from layerwise.store.catalog_collector import PackRow
 from layerwise.store.catalog_tables import DAMAGED, TRASH
 from layerwise.store.store import Store
@@ -52,8 +53,10 @@ def collect(
             What is needed is not known then, and nothing is removed.
 
     Example:
-        >>> collect(store).freed  # doctest: +SKIP
-        12300000
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        ...     collect(store).freed
+        0
     """
     cold_before = None if cold_after is None else datetime.now(UTC) - cold_after
     if not yes:
@@ -69,7 +72,7 @@ def _lease(store: Store) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, LayerwiseError):
             store.catalog.collector.end()
 
 

@@ -69,4 +69,5 @@ def _lost(contents: Contents, entries: dict[tuple[str, str, int], Entry], aliase
     for (sort, name, alias), number in sorted(aliases.items()):
         found = contents.aliases.get((sort, name, alias))
         if name in logged and found != number:
-            yield f"the alias {name}@{alias} means {found}, and {number} in the log of names"
+            means = "is not in it" if found is None else f"means {name}@{found}"
+            yield f"the alias {name}@{alias} {means}, and {name}@{number} in the log of names"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from layerwise import canonical
@@ -37,10 +38,11 @@ class Looked:
 def find_pack(store: Store, pack: Digest) -> memoryview:
     """Return the bytes of a pack, in use or in the trash, or raise FileNotFoundError."""
     store.blobs.forget(pack_name(pack))
-    try:
-        return store.blobs.read(pack_name(pack))
-    except FileNotFoundError:
-        return store.blobs.read(trash_name(pack))
+    for name in (pack_name(pack), trash_name(pack)):
+        with suppress(FileNotFoundError):
+            return store.blobs.read(name)
+    # A collector may have brought it back between the two looks.
+    return store.blobs.read(pack_name(pack))
 
 
 def look(data: memoryview, pack: Digest, find: Find | None = None) -> Looked:

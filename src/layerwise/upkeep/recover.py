@@ -7,7 +7,7 @@ and of writers that died. A version is taken back only where it fits on top of w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from layerwise.store.catalog import Entry
@@ -26,7 +26,7 @@ class _Line:
     last: int
 
 
-def recovered(found: Iterable[Unnamed], named: Mapping[Key, Entry], present: Collection[Digest]) -> dict[Key, Entry]:
+def recovered(found: Iterable[Unnamed], named: Mapping[Key, Entry], present: Set[Digest]) -> dict[Key, Entry]:
     """Return the versions that are taken back, by key.
 
     Each has the number after the last of its name, and its branch's head for its parent; all that it names is there.
@@ -44,7 +44,7 @@ def recovered(found: Iterable[Unnamed], named: Mapping[Key, Entry], present: Col
         entry = one.entry
         key = (entry.sort, entry.name, entry.number)
         latest[one.run] = max(entry.number, latest.get(one.run, 0))
-        if key not in named and one.names <= set(present):
+        if key not in named and one.names <= present:
             candidates[key].append(one)
     taken: dict[Key, Entry] = {}
     for key in sorted(candidates):

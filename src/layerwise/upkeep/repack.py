@@ -56,8 +56,8 @@ class Repacking:
         sizes = [(digest, len(data)) for digest, data, _ in self._waiting]
         layout = lay_out(sizes, {digest: coded for digest, _, coded in self._waiting if coded is not None})
         self._store.blobs.publish(pack_name(layout.name), layout.chunks([[data] for _, data, _ in self._waiting]))
-        places = tuple((place.digest, place.at(layout.name)) for place in layout.places)
-        self.written.append(Written(layout.name, places))
+        name = layout.name
+        self.written.append(Written(name, tuple((place.digest, place.at(name)) for place in layout.places)))
         self._waiting.clear()
         self._bytes = 0
 

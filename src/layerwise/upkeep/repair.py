@@ -7,19 +7,18 @@ for its number does not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from layerwise import canonical
 from layerwise.store.catalog import Entry
-from layerwise.store.catalog_salvage import Salvaged, make_catalog, overwrite_catalog, salvage_catalog
+from layerwise.store.catalog_salvage import Salvaged, copy_catalog, make_catalog, overwrite_catalog, salvage_catalog
 from layerwise.store.catalog_tables import DAMAGED, LIVE
 from layerwise.store.rows import MAX_PAGE, RunFilter
 from layerwise.store.store import CATALOG, Store
 from layerwise.upkeep.manifests import unnamed
-from layerwise.upkeep.names import logged_names
+from layerwise.upkeep.names import Alias, logged_names
 from layerwise.upkeep.packs import salvage
 from layerwise.upkeep.recover import Key, recovered
 from layerwise.upkeep.scan import Scanned, scan
@@ -68,8 +67,10 @@ def repair(store: Store) -> Repaired:
     On an object store the log of changes is the catalog: this machine's copy of it is made anew from the log.
 
     Example:
-        >>> repair(store).versions  # doctest: +SKIP
-        12
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        ...     repair(store).versions
+        0
     """
     if store.blobs is not store.disk:
         return _copy_anew(store)
@@ -80,7 +81,8 @@ def repair(store: Store) -> Repaired:
         old = _keep_old(store)
         scanned = scan(store)
         entries, back = _entries(store, salvaged, scanned)
-        aliases = _aliases(store, kept, entries)
+        # A sound catalog alone counts: the log may have missed that an alias was taken away.
+        aliases = _aliases({} if salvaged.sound else logged_names(store)[1], kept, entries)
         runs = {**_runs_of(scanned, entries), **{row["id"]: row for row in kept["run"]}}
         metrics = [row for row in kept["metric"] if row["run"] in runs]
         store.disk.discard(NEW)
@@ -100,30 +102,33 @@ def repair(store: Store) -> Repaired:
 
 
 def _copy_anew(store: Store) -> Repaired:
-    store.catalog.close()
     with store.disk.lock("catalog.lock"):
         old = _keep_old(store)
-        for name in (CATALOG, *_LOG_FILES):
-            store.disk.discard(name)
+        store.disk.discard(NEW)
+        make_catalog(store.disk.path / NEW, {}, (), (), {"run": (), "metric": ()}, first=0)
+        _put_in_place(store)
+    store.catalog.close()
     contents = store.catalog.check()
-    runs = store.catalog.runs.find(RunFilter(limit=MAX_PAGE)).runs
-    metrics = sum(len(store.catalog.runs.metrics(run.id)) for run in runs)
+    page = store.catalog.runs.find(RunFilter(limit=MAX_PAGE))
+    metrics = sum(len(store.catalog.runs.metrics(run.id)) for run in page.runs)
     damaged = tuple(sorted(pack for pack, state in contents.states.items() if state == DAMAGED))
     objects = {digest for pack in contents.packs.values() for digest in pack}
     return Repaired(
-        len(contents.entries), len(contents.aliases), len(runs), metrics, len(contents.packs), len(objects),
+        len(contents.entries), len(contents.aliases), page.total, metrics, len(contents.packs), len(objects),
         (), damaged, (), old,
     )  # fmt: skip
 
 
 def _keep_old(store: Store) -> str:
-    stamp = datetime.now(UTC).strftime("%Y%m%dt%H%M%S%f")
-    old = ""
-    for name, suffix in ((CATALOG, "sqlite"), (_LOG_FILES[0], "wal")):
-        with suppress(FileNotFoundError):
-            data = store.disk.read(name)
-            store.disk.publish(f"damaged/catalog-{stamp}.{suffix}", [data])
-            old = old or f"damaged/catalog-{stamp}.sqlite"
+    """Copy the old catalog to where damaged files are, and return the copy's name; empty where there is none."""
+    disk, old = store.disk, f"damaged/catalog-{datetime.now(UTC).strftime('%Y%m%dt%H%M%S%f')}.sqlite"
+    if not disk.exists(CATALOG):
+        return ""
+    disk.make_folder("damaged")
+    if not copy_catalog(disk.path / CATALOG, disk.path / old):
+        disk.discard(old)
+        disk.publish(old, [disk.read(CATALOG)])
+    disk.sync_folder("damaged")
     return old
 
 
@@ -134,7 +139,7 @@ def _put_in_place(store: Store) -> None:
         return
     # SQLite cannot open the old one, so nobody else has it open. Its log must be gone before the new one comes: SQLite
     # would take it for the new one's.
-    for name in (CATALOG, *_LOG_FILES):
+    for name in _LOG_FILES:
         disk.discard(name)
     disk.sync_folder()
     disk.rename(NEW, CATALOG)
@@ -169,9 +174,9 @@ def _runs_of(scanned: Scanned, entries: Iterable[Entry]) -> dict[str, dict[str, 
     return found
 
 
-def _aliases(store: Store, kept: Rows, entries: Iterable[Entry]) -> list[dict[str, Any]]:
+def _aliases(logged: Mapping[Alias, int], kept: Rows, entries: Iterable[Entry]) -> list[dict[str, Any]]:
     there = {(entry.sort, entry.name, entry.number) for entry in entries}
-    known = {**logged_names(store)[1], **{(r["sort"], r["name"], r["alias"]): r["number"] for r in kept["alias"]}}
+    known = {**logged, **{(r["sort"], r["name"], r["alias"]): r["number"] for r in kept["alias"]}}
     return [
         {"sort": sort, "name": name, "alias": alias, "number": number}
         for (sort, name, alias), number in sorted(known.items())

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from layerwise.errors import InvalidName, NotFound
+from layerwise.errors import InvalidName, LayerwiseError, NotFound
 from layerwise.store.catalog import Location, Written
 from layerwise.store.chain import Stored, unpack
+from layerwise.store.coding import RAW, bases_of
 from layerwise.store.packs import FOLDERS, damaged_name, pack_name
 from layerwise.store.store import Store
 from layerwise.upkeep.packs import Looked, look
@@ -47,10 +48,12 @@ class Scanned:
     def manifests(self) -> Iterator[tuple[Digest, memoryview]]:
         """Give the objects that may be manifests: they begin as JSON does."""
         for digest, at in sorted(self.objects.items()):
-            if at.length <= MAX_MANIFEST:
-                view = self.get(digest)
-                if bytes(view[:1]) == b"{":
-                    yield digest, view
+            # Only states are coded against others.
+            if at.length <= MAX_MANIFEST and not bases_of(at.coding or RAW):
+                with suppress(LayerwiseError):
+                    view = self.get(digest)
+                    if bytes(view[:1]) == b"{":
+                        yield digest, view
 
     def get(self, digest: Digest) -> memoryview:
         """Return an object, unpacked and compared with its digest; raises NotFound or Damaged."""
@@ -87,6 +90,8 @@ def _take(store: Store, folder: str, pack: Digest, found: Scanned) -> None:
     looked = look(data, pack)
     if looked.wrong or folder == "damaged":
         found.damaged[pack] = looked
+        # What is good of it is written anew afterwards, and read from here until then.
+        found.keep(data, looked)
         if name != damaged_name(pack):
             store.blobs.move(name, damaged_name(pack))
         return

@@ -75,6 +75,7 @@ class _Seen:
     good: set[Digest] = field(default_factory=set)
     bad: dict[Digest, set[Digest]] = field(default_factory=lambda: defaultdict(set))
     wrong: dict[Digest, str] = field(default_factory=dict)
+    misplaced: list[Digest] = field(default_factory=list)
 
 
 def verify(store: Store, *, watch: Watch | None = None) -> Verified:
@@ -85,13 +86,16 @@ def verify(store: Store, *, watch: Watch | None = None) -> Verified:
         watch: told of every pack that was looked at.
 
     Example:
-        >>> verify(store).sound  # doctest: +SKIP
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
+        ...     verify(store).sound
         True
     """
     started = time.perf_counter()
     contents, wrong_names = check_names(store)
     findings = [Finding("the catalog", wrong, done=_REPAIR) for wrong in (*contents.wrong, *wrong_names)]
     seen = _look_at_packs(store, contents, watch)
+    findings += [Finding(f"pack {pack}", _MISPLACED, done=_REPAIR) for pack in seen.misplaced]
     hurts, broken = _look_at_versions(store, contents, seen)
     findings += broken
     for pack, wrong in sorted(seen.wrong.items()):
@@ -125,11 +129,10 @@ def _look_at_pack(store: Store, pack: Digest, said: dict[Digest, Location], seen
     seen.bytes += found.bytes
     seen.good |= found.good.keys()
     seen.bad[pack] = set(said) - found.good.keys() | found.bad.keys()
-    wrong = found.wrong
-    if not wrong and said != dict(found.good):
-        wrong = "the catalog says that other objects are in it, or elsewhere in it"
-    if wrong:
-        seen.wrong[pack] = wrong
+    if found.wrong:
+        seen.wrong[pack] = found.wrong
+    elif said != dict(found.good):
+        seen.misplaced.append(pack)
 
 
 def _look_at_versions(store: Store, contents: Contents, seen: _Seen) -> tuple[dict[Digest, list[str]], list[Finding]]:
@@ -163,6 +166,7 @@ def _readable(store: Store, digest: Digest) -> bool:
     return True
 
 
+_MISPLACED = "it is whole, and the catalog says that other objects are in it, or elsewhere in it"
 _REPAIR = "`layerwise repair` makes the catalog anew"
 _COPY = "put the pack back from a copy of the repository, then run `layerwise repair`"
 
@@ -176,5 +180,9 @@ def _set_aside(store: Store, pack: Digest) -> str:
             moved = True
     if not moved:
         return _COPY
+    if store.catalog.packs.is_live(pack):
+        # A writer wrote it anew between the two steps, and it was the good file that was moved.
+        store.blobs.move(damaged_name(pack), pack_name(pack))
+        return "written anew meanwhile by a writer"
     saved = salvage(store, pack)
     return f"set aside in {damaged_name(pack)}; {saved:,} good object{'' if saved == 1 else 's'} of it written anew"
