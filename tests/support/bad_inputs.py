@@ -202,13 +202,18 @@ def parts(rows: int = 30) -> dict[str, Any]:
 
 
 def state(repository: Path, *, without: tuple[str, ...] = ()) -> dict[str, object]:
-    """Return all that is in a repository: every file with its size, and every row of the catalog's other tables."""
+    """Return all that is in a repository: every file with its size, and every row of the catalog's other tables.
+
+    How many leases there were counts nothing. Where a run may leave its row, it may also leave its number in the log of
+    names.
+    """
+    may_change = ("change", *without) if without else ()
     files: dict[str, object] = {
         str(path.relative_to(repository)): path.stat().st_size
         for path in sorted(repository.rglob("*"))
-        if path.is_file() and not path.name.startswith("catalog.")
+        if path.is_file() and not path.name.startswith("catalog.") and not (without and path.name == "names.log")
     }
     with contextlib.closing(sqlite3.connect(f"file:{repository / 'catalog.sqlite'}?mode=ro", uri=True)) as catalog:
-        left_out = tuple(f'INSERT INTO "{table}"' for table in without)
-        files["catalog"] = tuple(row for row in catalog.iterdump() if not row.startswith(left_out or "\0"))
+        left_out = tuple(f'INSERT INTO "{table}"' for table in ("sqlite_sequence", *may_change))
+        files["catalog"] = tuple(row for row in catalog.iterdump() if not row.startswith(left_out))
     return files

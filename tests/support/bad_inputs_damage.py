@@ -151,8 +151,8 @@ ROWS: list[Bad] = [
     damaged("a flipped bit in a dataset", _flip_data, ["data", "show", "flowers"], "Damaged", "block 0 of flowers@1",
         "its bytes have changed", "back from a copy of the repository"),
     damaged("a pack that is gone", _lose_pack, ["predict", "flower", "--row", ROW], "Damaged",
-        "the state of flower@1/coloured", "the pack is not there", "back from a copy of the repository"),
+        "the manifest of flower@1", "the pack is not there", "back from a copy of the repository"),
     damaged("a pack cut short", _cut_pack, ["predict", "flower", "--row", ROW], "Damaged",
-        "the state of flower@1/hidden", "and the pack has", "back from a copy of the repository"),
+        "the manifest of flower@1", "bytes from byte", "back from a copy of the repository"),
 ]
 # fmt: on

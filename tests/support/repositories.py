@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from layerwise.repo import LayerState, Repository, now
 from layerwise.store.tensors import RawTensor
@@ -44,11 +45,9 @@ def commit(repo: Repository, seed: int, *, model: str = "digits", changed: int =
 def fill(path: Path, versions: int = 4) -> None:
     """Make a repository with ``versions`` of a model, two of a dataset and an alias."""
     with Repository(path) as repo:
-        rows = {"name": [f"n{number}" for number in range(50)], "age": list(range(50))}
+        rows: dict[str, list[Any]] = {"name": [f"n{number}" for number in range(50)], "age": list(range(50))}
         repo.add_dataset("people", rows, key="name")
-        repo.add_dataset(
-            "people", {**rows, "age": [age + 1 for age in rows["age"] if isinstance(age, int)]}, key="name"
-        )
+        repo.add_dataset("people", {**rows, "age": [age + 1 for age in rows["age"]]}, key="name")
         for seed in range(1, versions + 1):
             commit(repo, seed)
         repo.set_alias("digits@2", "champion")

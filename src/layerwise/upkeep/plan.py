@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from layerwise.store.catalog_collector import PackRow
 from layerwise.store.catalog_tables import LIVE
 from layerwise.words import Digest
+
+_OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +92,4 @@ def _stored(row: PackRow) -> int:
 
 def _last(kept: Collection[Digest], newest: Mapping[Digest, datetime]) -> datetime:
     # What no version names by itself is there for others to be coded against, and is as old as can be.
-    oldest = min(newest.values())
-    return max(newest.get(digest, oldest) for digest in kept)
+    return max(newest.get(digest, _OLDEST) for digest in kept)

@@ -59,7 +59,9 @@ def recode(
     if not chosen:
         return found
     line, chains, target = parents(store), Chains(bases), Repacking(store)
-    for pack in chosen:
+    # The oldest first: what a state came from is then coded already, and a chain is as long as it may be.
+    age = {state: number for number, state in enumerate(line)}
+    for pack in sorted(chosen, key=lambda pack: min(age.get(digest, -1) for digest in kept[pack])):
         items = list(_coded(store, packs[pack], kept[pack], line, chains))
         if not any(coded for _, _, coded in items):
             found.tight.append(pack)
