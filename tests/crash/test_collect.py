@@ -74,7 +74,7 @@ def test_a_reader_keeps_good_bytes_while_what_it_maps_is_collected(nursery: Nurs
 def test_a_writer_that_sleeps_in_its_commit_wakes_and_keeps_its_version(
     nursery: Nursery, tmp_path: Path, effect: str, beside: str
 ) -> None:
-    """While its lease lives nothing that it relies on is removed; when it is over, the commit writes all of it again."""
+    """While its lease lives nothing that it relies on is removed; when it is over, the commit writes it all again."""
     path = tmp_path / "r"
     make(path)
     sleeper = nursery.start("commit", path, SLEEPER, times=1, pause=f"commit: {effect}")

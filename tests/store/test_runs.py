@@ -41,7 +41,7 @@ def test_a_run_comes_back_with_its_settings(catalog: Catalog) -> None:
 def test_a_finished_run_says_how_and_when(catalog: Catalog) -> None:
     catalog.runs.start(RUN)
     catalog.runs.finish("r1", "done", 3)
-    found = list(catalog.runs.find().runs)[0]
+    found = catalog.runs.find().runs[0]
     assert (found.status, found.version) == ("done", 3)
     assert found.finished is not None
 
