@@ -1,4 +1,4 @@
-"""Where the store does not keep what it says yet: each test fails, says why, and must be unmarked when it passes."""
+"""What the store once did not keep. A test that is marked fails still, and says why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from layerwise.errors import LayerwiseError
+from layerwise.errors import Conflict, LayerwiseError
 from layerwise.store.catalog_database import Database
 from layerwise.store.disk import Disk
 from tests.crash.holds import checking
@@ -31,7 +31,6 @@ def test_a_collector_needs_no_file_system_that_renames_whole() -> None:
     assert found == []
 
 
-@pytest.mark.xfail(strict=True, reason="a collector registers a stray pack whose writer has not fsync'ed its folder")
 def test_what_a_collector_registers_is_durable() -> None:
     found: list[str] = []
     with checking() as checker:
@@ -45,7 +44,6 @@ def test_what_a_collector_registers_is_durable() -> None:
     assert found == []
 
 
-@pytest.mark.xfail(strict=True, reason="what SQLite says of a full disk reaches the user as SQLAlchemy's own error")
 def test_a_full_disk_under_the_catalog_is_an_error_of_ours_or_of_the_system() -> None:
     with on_disk() as folder, _full_database():
         session = Session(folder / "repository", Disk(folder / "repository"), lambda _: None)
@@ -75,15 +73,16 @@ def _full_database() -> Iterator[None]:
         sa.event.remove(sa.pool.Pool, "connect", cap)
 
 
-@pytest.mark.xfail(strict=True, reason="a finalizer takes catalog.lock in the thread that has it, and waits 60 seconds")
 def test_a_forgotten_repository_does_not_wait_for_the_thread_that_it_is_collected_in(tmp_path: Path) -> None:
     held: list[bool] = []
     waits: list[str] = []
 
     @contextlib.contextmanager
-    def lock() -> Iterator[None]:
-        if held:
+    def lock(*, wait: float = 60.0) -> Iterator[None]:
+        if held and wait:
             waits.append("the thread that holds the lock waits for it")
+        if held:
+            raise Conflict("it is held")
         held.append(True)
         try:
             yield

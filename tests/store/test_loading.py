@@ -149,7 +149,7 @@ def test_a_coded_object_is_unpacked_and_can_be_written_to(tmp_path: Path) -> Non
 class Unmappable(Disk):
     """A place whose files cannot be mapped, as a bucket is."""
 
-    def read_private(self, name: str) -> memoryview | None:  # type: ignore[override]
+    def read_private(self, name: str) -> memoryview | None:
         return None
 
 

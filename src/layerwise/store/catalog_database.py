@@ -6,6 +6,7 @@ All that is SQLite's own stands in `_connect_sqlite` and `_begin_sqlite`; the re
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 import weakref
@@ -19,6 +20,9 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from layerwise.errors import Conflict, Damaged, Unsupported
 from layerwise.store.catalog_migrations import prepare
 
+LOCK_SECONDS = 60.0
+"""How long whoever closes the catalog waits for a writer."""
+
 BUSY_SECONDS = 30
 """How long SQLite waits for another writer."""
 
@@ -28,7 +32,13 @@ LOG_BYTES = 4 << 20
 LOG_PAGES = 16_384
 """After so many pages, 64 MiB, it is moved in any case: a process may have the catalog open for months."""
 
-Lock = Callable[[], AbstractContextManager[None]]
+Lock = Callable[..., AbstractContextManager[None]]
+"""A lock over processes; called with ``wait``, the seconds to try for, it raises Conflict where it is not to be had."""
+
+
+def no_lock(*, wait: float = 0.0) -> AbstractContextManager[None]:
+    """Return a lock that is always to be had."""
+    return nullcontext()
 
 
 class Database:
@@ -44,7 +54,7 @@ class Database:
     def __init__(
         self,
         url: sa.URL,
-        lock: Lock = nullcontext,
+        lock: Lock = no_lock,
         before_making: Callable[[], None] | None = None,
         after_opening: Callable[[sa.Connection], None] | None = None,
     ) -> None:
@@ -87,8 +97,8 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         with self._opening:
-            if self._finalizer is not None and self._process == os.getpid():
-                self._finalizer()
+            if self._finalizer is not None and self._finalizer.detach() and self._engine is not None:
+                _close(self._engine, self._lock, self._process, LOCK_SECONDS)
             self._engine = self._finalizer = None
 
     def _opened(self) -> sa.Engine:
@@ -136,13 +146,18 @@ def _is_there(path: str) -> bool:
     return os.path.exists(path) and os.path.getsize(path) > 0
 
 
-def _close(engine: sa.Engine, lock: Lock, process: int) -> None:
+def _close(engine: sa.Engine, lock: Lock, process: int, wait: float = 0.0) -> None:
+    # Where it is forgotten instead of closed, this may run in a thread that has the lock: it must not wait for it.
     if process == os.getpid():
-        # A lock that cannot be had must not keep connections open.
-        with contextlib.suppress(Conflict, OSError), lock():
-            engine.dispose()
-            return
-        engine.dispose()
+        try:
+            with lock(wait=wait):
+                engine.dispose()
+        except (Conflict, OSError):
+            # Closing the last connection moves the log, which needs the lock: the process's end closes it without.
+            _LEFT.append(engine)
+
+
+_LEFT: list[sa.Engine] = []
 
 
 def _connect_sqlite(connection: Any, _record: object) -> None:
@@ -189,6 +204,9 @@ def _translated(url: sa.URL) -> Iterator[None]:
                 f"the catalog {url.database} is damaged ({text}); put it back from a copy of the repository, "
                 "or let `layerwise repair` make it anew"
             ) from None
+        if "disk" in text and ("full" in text or "I/O" in text):
+            number = errno.ENOSPC if "full" in text else errno.EIO
+            raise OSError(number, f"SQLite says {text!r}", str(url.database)) from None
         if isinstance(error, OperationalError) and "locked" in text:
             raise Conflict(f"the catalog {url.database} was in use for {BUSY_SECONDS} seconds; try again") from None
         raise

@@ -11,7 +11,6 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -20,7 +19,7 @@ from layerwise import canonical
 from layerwise.errors import Conflict, Damaged
 from layerwise.store import catalog_tables as sql
 from layerwise.store.catalog_changes import MIRRORED, apply
-from layerwise.store.catalog_database import Database, Lock
+from layerwise.store.catalog_database import Database, Lock, no_lock
 from layerwise.store.names_log import NamesLog
 
 ATTEMPTS = 200
@@ -59,7 +58,7 @@ class Ledger:
     def __init__(
         self,
         where: str | os.PathLike[str] | sa.URL,
-        lock: Lock = nullcontext,
+        lock: Lock = no_lock,
         mirror: NamesLog | None = None,
         order: ChangeLog | None = None,
         before_making: Callable[[], None] | None = None,

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from layerwise.errors import LayerwiseError
 from layerwise.store.catalog_collector import PackRow
 from layerwise.store.catalog_tables import DAMAGED, TRASH
+from layerwise.store.packs import pack_name
 from layerwise.store.store import Store
 from layerwise.upkeep.collected import Collected, Part
 from layerwise.upkeep.marking import Marks, bases_in
@@ -136,6 +137,12 @@ class _Collection:
             "cold": Part(len(todo.cold), len(cold), sum(cold)),
         }
 
+    def _make_strays_durable(self) -> None:
+        # A row says that a pack survives a loss of power; whoever wrote these may have died before their fsync.
+        if self._store.blobs is self._store.disk:
+            for folder in sorted({pack_name(stray.pack).rpartition("/")[0] for stray in self._strays.packs}):
+                self._store.disk.sync_folder(folder)
+
     def _switch(self) -> Recoded:
         """Write what is to be written, then let it stand for what was read, in one transaction."""
         todo = self._plan
@@ -150,6 +157,7 @@ class _Collection:
         new = [*recoded.written, *loose.written, *dense.written]
         names = {pack.pack for pack in new}
         self._collector.hold()
+        self._make_strays_durable()
         self._collector.switch(
             new,
             # What was written may be what was there.
