@@ -21,7 +21,7 @@ from benchmarks.measure import Sample, table
 from layerwise.engine.tensors import to_raw
 from layerwise.repo import LayerState, Repository, now
 from layerwise.store.catalog import Entry
-from layerwise.versions.manifest import Manifest
+from layerwise.versions.manifest import LayerEntry, Manifest
 
 KIND = "torch.nn.Linear.v1"
 MODEL = "bench"
@@ -50,6 +50,9 @@ class Network:
         self.changed = [names[next(self._turn) % len(names)] for _ in range(layers)]
         for name in self.changed:
             self.tensors[name].add_(1e-3)
+
+    def tensors_by_layer(self) -> dict[str, dict[str, torch.Tensor]]:
+        return {path: {"weight": tensor} for path, tensor in self.tensors.items()}
 
     def states(self) -> dict[str, LayerState]:
         return {path: LayerState(KIND, to_raw({"weight": tensor}), {}) for path, tensor in self.tensors.items()}
@@ -90,8 +93,8 @@ def repository() -> Iterator[Repository]:
         yield repo
 
 
-def commit(repo: Repository, states: Mapping[str, LayerState]) -> Entry:
-    """Keep the network as a new version, durably; every byte of it is read."""
+def commit(repo: Repository, states: Mapping[str, LayerState | LayerEntry]) -> Entry:
+    """Keep the network as a new version, durably; every byte of it is read but of layers given by their entry."""
 
     def make(number: int, parent: int | None) -> Manifest:
         return Manifest(MODEL, number, {"layers": []}, {}, parent=parent, created=now(), actor=MODEL)
