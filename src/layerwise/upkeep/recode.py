@@ -61,7 +61,7 @@ def recode(
     line, chains, target = parents(store), Chains(bases), Repacking(store)
     # The oldest first: what a state came from is then coded already, and a chain is as long as it may be.
     age = {state: number for number, state in enumerate(line)}
-    for pack in sorted(chosen, key=lambda pack: min(age.get(digest, -1) for digest in kept[pack])):
+    for pack in sorted(chosen, key=lambda pack: max(age.get(digest, -1) for digest in kept[pack])):
         items = list(_coded(store, packs[pack], kept[pack], line, chains))
         if not any(coded for _, _, coded in items):
             found.tight.append(pack)
