@@ -19,7 +19,7 @@ SLEEPER = 3
 """The seed of the writer that falls asleep."""
 
 
-def make(path: Path, versions: int = 4) -> None:
+def make(path: Path, versions: int = 4, sleeper: int = SLEEPER) -> None:
     """Make a repository with some versions, and with objects that none of them needs, in packs of both sorts."""
     with Repository(path) as repo:
         for seed in range(100, 100 + versions):
@@ -30,7 +30,7 @@ def make(path: Path, versions: int = 4) -> None:
             contents.commit(repo, seed)
         # What the sleeper will find there, and rely on.
         with repo.store.objects.writing() as writer:
-            for weights in contents.layers(next(contents.seeds(SLEEPER))).values():
+            for weights in contents.layers(next(contents.seeds(sleeper))).values():
                 writer.put([contents.framed(weights)])
 
 
@@ -90,14 +90,14 @@ def test_a_writer_that_sleeps_in_its_commit_wakes_and_keeps_its_version(
     assert removed > 0 or beside == "gc"
 
 
-def died_between(nursery: Nursery, path: Path) -> bool:
+def died_between(nursery: Nursery, path: Path, seed: int) -> bool:
     """Let a writer die before its version has a name, and a collector when it has removed what that relied on.
 
-    Return False where the collector, which goes by digests, removed the writer's own pack first.
+    Return False where the collector, which goes by digests, removed the writer's own pack first: of two seeds one.
     """
-    make(path, versions=0)
+    make(path, versions=0, sleeper=seed)
     relied_on = {file.name for file in path.glob("packs/*/*.pack")}
-    writer = nursery.start("commit", path, SLEEPER, times=1, pause="commit: sync_folder done")
+    writer = nursery.start("commit", path, seed, times=1, pause="commit: sync_folder done")
     nursery.said([writer], "paused")
     nursery.kill(writer)
     nursery.ended([writer])
@@ -122,7 +122,7 @@ def test_a_repair_after_a_collector_that_died_between_two_packs_brings_back_no_h
     nursery: Nursery, tmp_path: Path
 ) -> None:
     """A repair names what it finds no name for, and that must be whole."""
-    path = next(path for path in (tmp_path / f"r{turn}" for turn in range(30)) if died_between(nursery, path))
+    path = next(path for seed in range(30) if died_between(nursery, path := tmp_path / f"r{seed}", seed))
     nursery.ended([nursery.start("repair", path)])
     checked(path, [])
 
