@@ -22,7 +22,7 @@ from benchmarks.finetunes import fine_tune
 from benchmarks.measure import surroundings, versions
 from benchmarks.peers import peers_python
 from layerwise import canonical
-from layerwise.store.coding import Base, decode, encode
+from layerwise.store.cold.coding import Base, decode, encode
 from layerwise.store.tensors import read_header
 
 LIMIT = 0.80

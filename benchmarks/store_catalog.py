@@ -10,8 +10,8 @@ from benchmarks.store_work import clock, held, repository
 from layerwise.canonical import encode
 from layerwise.engine.journal import Journal
 from layerwise.repo import Repository
-from layerwise.store import catalog_tables
-from layerwise.store.catalog_rows import insert
+from layerwise.store.catalog import tables
+from layerwise.store.catalog.rows import insert
 from layerwise.store.rows import RunFilter
 
 RUNS, METRICS, NOTED = 0.2, 1.0, 50e-6
@@ -73,5 +73,5 @@ def fill(repo: Repository, runs: int, keys: int) -> None:
         })  # fmt: skip
     repo.models()
     with repo.store.catalog._ledger._database.writing() as connection:
-        insert(connection, catalog_tables.run, rows)
+        insert(connection, tables.run, rows)
     repo.log_metrics("r0", {1: {f"layer{number}/norm": float(number) for number in range(keys)}})

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from benchmarks.measure import Sample, table
 from layerwise.engine.tensors import to_raw
 from layerwise.repo import LayerState, Repository, now
-from layerwise.store.catalog import Entry
+from layerwise.store.catalog.catalog import Entry
 from layerwise.versions.manifest import LayerEntry, Manifest
 
 KIND = "torch.nn.Linear.v1"

@@ -40,8 +40,8 @@ FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "torch": ("layers/*", "engine/*", "serve/*"),
     "safetensors.torch": ("layers/*", "engine/*", "serve/*"),
-    "sqlalchemy": ("store/catalog*",),
-    "obstore": ("store/bucket*",),
+    "sqlalchemy": ("store/catalog/*",),
+    "obstore": ("store/bucket/*",),
     "ray": ("scale.py",),
     "fastapi": ("serve/*",),
     "starlette": ("serve/*",),
@@ -52,7 +52,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 LEAVE: dict[str, dict[str, str]] = {
     "effect": {
         "store/disk.py": "every effect on files goes through it, so that faults can be injected in one place",
-        "store/catalog_salvage.py": "reads a catalog that SQLAlchemy cannot open, and copies a new one into its file",
+        "store/catalog/salvage.py": "reads a catalog that SQLAlchemy cannot open, and copies a new one into its file",
         "cli/failures.py": "opens the null device, where a closed pipe's last words go",
     },
     "own lazy import": {
@@ -479,7 +479,7 @@ CASES: tuple[tuple[Rule, str, str, str], ...] = (
     (break_libraries, "graph/spec.py", "from torch import nn", "torch"),
     (break_libraries, "store/objects.py", "from safetensors.torch import save", "safetensors.torch"),
     (break_libraries, "layers/neural.py", "from torch import nn", ""),
-    (break_libraries, "store/catalog_rows.py", "import sqlalchemy as sa", ""),
+    (break_libraries, "store/catalog/rows.py", "import sqlalchemy as sa", ""),
     (break_libraries, "store/packs.py", "def f():\n    import sqlalchemy", "sqlalchemy"),
     (break_libraries, "cli/serve.py", "import uvicorn", "uvicorn"),
     (break_lazy, "engine/plan.py", "def f():\n    from layerwise.store import disk", "inside a function"),

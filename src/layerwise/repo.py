@@ -20,9 +20,9 @@ from layerwise.data.dataset import Added, Dataset, add, open_dataset
 from layerwise.data.diff import DataDiff, diff
 from layerwise.data.schema import parse_type
 from layerwise.errors import Conflict, Expired, InvalidData, Moved, NotFound
-from layerwise.store.catalog import Entry, RunRow
-from layerwise.store.catalog_runs import ended
-from layerwise.store.remote import is_remote
+from layerwise.store.bucket.remote import is_remote
+from layerwise.store.catalog.catalog import Entry, RunRow
+from layerwise.store.catalog.runs import ended
 from layerwise.store.rows import MetricKey, RunFilter, RunPage
 from layerwise.store.store import Store
 from layerwise.store.tensors import RawTensor, frame, unframe

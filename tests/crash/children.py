@@ -15,7 +15,7 @@ from layerwise.canonical import digest_bytes, digest_value
 from layerwise.data.dataset import Dataset
 from layerwise.errors import Conflict
 from layerwise.repo import Repository
-from layerwise.store.catalog_packs import LEASE_SECONDS
+from layerwise.store.catalog.packs import LEASE_SECONDS
 from layerwise.store.rows import Entry
 from layerwise.upkeep.gc import collect
 from tests.crash import contents

@@ -13,8 +13,8 @@ from typing import Any, cast
 from layerwise import canonical
 from layerwise.errors import LayerwiseError
 from layerwise.repo import Repository
-from layerwise.store.catalog import Catalog, Entry
-from layerwise.store.catalog_tables import LIVE, TRASH
+from layerwise.store.catalog.catalog import Catalog, Entry
+from layerwise.store.catalog.tables import LIVE, TRASH
 from layerwise.store.objects import Objects
 from layerwise.store.store import CONFIG, Store
 from layerwise.upkeep.packs import look as look_at_pack

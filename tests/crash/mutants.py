@@ -17,15 +17,13 @@ from unittest.mock import patch
 
 import sqlalchemy as sa
 
-from layerwise.store import catalog as catalogs
-from layerwise.store import catalog_changes, catalog_database, disk, store
-from layerwise.store import catalog_queries as queries
-from layerwise.store import catalog_rows as rows
-from layerwise.store import catalog_tables as sql
-from layerwise.store import catalog_trash as trash
-from layerwise.store.catalog import Catalog
-from layerwise.store.catalog_collector import Collector
-from layerwise.store.catalog_packs import Packs
+from layerwise.store import disk, store
+from layerwise.store.catalog import catalog as catalogs
+from layerwise.store.catalog import changes, database, queries, rows, trash
+from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.catalog import Catalog
+from layerwise.store.catalog.collector import Collector
+from layerwise.store.catalog.packs import Packs
 from layerwise.store.disk import Buffer, Disk
 from layerwise.store.writer import PackWriter
 from layerwise.upkeep import gc as collection
@@ -125,13 +123,13 @@ def _off() -> Iterator[None]:
 
 
 def _synchronous(mode: str) -> Iterator[None]:
-    real = catalog_database._begin_sqlite
+    real = database._begin_sqlite
 
     def begin(connection: sa.Connection) -> None:
         write = connection.get_execution_options().get("layerwise_write")
         real(connection.execution_options(layerwise_write=mode) if write else connection)
 
-    with patch.object(catalog_database, "_begin_sqlite", begin):
+    with patch.object(database, "_begin_sqlite", begin):
         yield
 
 
@@ -334,7 +332,7 @@ def _no_head_check() -> Iterator[None]:
 
 @mutant("compare and set is one transaction (read, then write)", "racing")
 def _read_then_write() -> Iterator[None]:
-    real = catalog_changes.publish
+    real = changes.publish
 
     def publish(connection: sa.Connection, entry: Mapping[str, Any], **rest: Any) -> None:
         # Whoever is late overwrites: nothing is looked at that may have changed since.
@@ -348,7 +346,7 @@ def _read_then_write() -> Iterator[None]:
         ):
             real(connection, entry, **rest)
 
-    with patch.object(catalog_changes, "CHANGES", {**catalog_changes.CHANGES, "publish": publish}):
+    with patch.object(changes, "CHANGES", {**changes.CHANGES, "publish": publish}):
         yield
 
 
@@ -361,20 +359,20 @@ def _overwrite(connection: sa.Connection, entry: Any, _expected: int | None) -> 
 
 @mutant("a number is one more than the largest", "contract")
 def _no_number_check() -> Iterator[None]:
-    real = catalog_changes.publish
+    real = changes.publish
 
     def publish(connection: sa.Connection, entry: Mapping[str, Any], **rest: Any) -> None:
         with patch.object(queries, "last_number", lambda *_: entry["number"] - 1):
             real(connection, entry, **rest)
 
-    with patch.object(catalog_changes, "CHANGES", {**catalog_changes.CHANGES, "publish": publish}):
+    with patch.object(changes, "CHANGES", {**changes.CHANGES, "publish": publish}):
         yield
 
 
 @contextlib.contextmanager
 def _no_fence() -> Iterator[None]:
     for_none = lambda *_: None  # noqa: E731
-    with patch.object(catalog_changes, "hold_lease", for_none), patch.object(catalogs, "hold_lease", for_none):
+    with patch.object(changes, "hold_lease", for_none), patch.object(catalogs, "hold_lease", for_none):
         yield
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from layerwise.store.catalog import Catalog
+from layerwise.store.catalog.catalog import Catalog
 from layerwise.store.disk import Disk
 from layerwise.store.rows import Entry
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from layerwise.errors import Conflict, LayerwiseError
-from layerwise.store.catalog_database import Database
+from layerwise.store.catalog.database import Database
 from layerwise.store.disk import Disk
 from tests.crash.holds import checking
 from tests.crash.scenarios import Session, collect, littered, on_disk, prepare, record, revive

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from layerwise.errors import Conflict, NotFound
-from layerwise.store.catalog import Entry
+from layerwise.store.catalog.catalog import Entry
 from layerwise.store.disk import Disk
 from layerwise.store.store import CONFIG
 from layerwise.words import Digest

@@ -18,8 +18,8 @@ from layerwise.engine.checkpoint import PROGRESS, SEAL
 from layerwise.engine.model import Model
 from layerwise.engine.tensors import digest_raw
 from layerwise.layers.estimator import Estimator
-from layerwise.store.coding import Base
-from layerwise.store.coding import encode as encode_object
+from layerwise.store.cold.coding import Base
+from layerwise.store.cold.coding import encode as encode_object
 from layerwise.store.packs import lay_out
 from layerwise.store.store import FORMAT
 from layerwise.store.tables import ROW, encode_block

@@ -24,7 +24,7 @@ from layerwise.engine.model import Model
 from layerwise.engine.tensors import from_raw
 from layerwise.errors import LayerwiseError
 from layerwise.layers.estimator import Estimator
-from layerwise.store.coding import decode as decode_object
+from layerwise.store.cold.coding import decode as decode_object
 from layerwise.store.packs import read_pack
 from layerwise.store.store import Store
 from layerwise.store.tables import check_values, decode_block, encode_block

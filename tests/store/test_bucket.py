@@ -17,9 +17,9 @@ from layerwise.errors import (
     Unreachable,
     Unsupported,
 )
-from layerwise.store import bucket as module
-from layerwise.store.bucket import Bucket
-from layerwise.store.remote import is_remote, parse_remote, working_folder
+from layerwise.store.bucket import bucket as module
+from layerwise.store.bucket.bucket import Bucket
+from layerwise.store.bucket.remote import is_remote, parse_remote, working_folder
 from tests.support.counts import report
 from tests.support.fake_s3 import DENIES, FORGETS, HONEST, IGNORES, LACKS, LIES, fake
 from tests.support.s3 import environment, moto, new_bucket

@@ -21,9 +21,9 @@ import pytest
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from layerwise.errors import Unreachable
-from layerwise.store import bucket as module
-from layerwise.store.bucket import Bucket
-from layerwise.store.log import RecordLog
+from layerwise.store.bucket import bucket as module
+from layerwise.store.bucket.bucket import Bucket
+from layerwise.store.bucket.log import RecordLog
 from tests.support.counts import report
 from tests.support.fake_s3 import HONEST, fake
 from tests.support.flaky import Flaky, flaky

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from layerwise import canonical
 from layerwise.errors import Damaged, InvalidFile, InvalidName
+from layerwise.store.bucket.log import MAX_RECORD, RecordLog
 from layerwise.store.disk import Buffer
-from layerwise.store.log import MAX_RECORD, RecordLog
 from tests.support.counts import report
 
 

@@ -19,13 +19,13 @@ import layerwise.words
 from layerwise.canonical import digest_bytes
 from layerwise.errors import Damaged, InvalidConfig, InvalidFile, NotFound, Unsupported
 from layerwise.repo import Repository
-from layerwise.store import bucket as module
-from layerwise.store.bucket import Bucket
-from layerwise.store.catalog import Written
+from layerwise.store.bucket import bucket as module
+from layerwise.store.bucket.bucket import Bucket
+from layerwise.store.bucket.kept import kept_limit
+from layerwise.store.bucket.remote import is_remote, parse_remote
+from layerwise.store.catalog.catalog import Written
 from layerwise.store.disk import Disk
-from layerwise.store.kept import kept_limit
 from layerwise.store.packs import lay_out, pack_name
-from layerwise.store.remote import is_remote, parse_remote
 from layerwise.store.store import Store
 from tests.cli.conftest import MODEL, Command, run, write_flowers
 from tests.support.counts import report
@@ -62,7 +62,7 @@ def commits(where: str, name: str, count: int) -> subprocess.Popen[str]:
     script = """
 import sys
 from layerwise.errors import Moved
-from layerwise.store.catalog import Entry
+from layerwise.store.catalog.catalog import Entry
 from layerwise.store.store import Store
 
 with Store.open(sys.argv[1]) as store:

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from layerwise.errors import Conflict, Damaged, InvalidName, Moved, NotFound, Unsupported
-from layerwise.store.catalog import Catalog, Entry, Ledger, Location, Written
+from layerwise.store.catalog.catalog import Catalog, Entry, Ledger, Location, Written
 from layerwise.store.rows import RunFilter
 from layerwise.words import Digest
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from layerwise import canonical
 from layerwise.errors import Damaged, InvalidFile, LayerwiseError, Unsupported
-from layerwise.store.chain import Stored, unpack
-from layerwise.store.coding import RAW, Base, Coded, bases_of, decode, encode
+from layerwise.store.cold.chain import Stored, unpack
+from layerwise.store.cold.coding import RAW, Base, Coded, bases_of, decode, encode
 from layerwise.store.tensors import SIZES, RawTensor, frame
 from layerwise.words import Digest
 from tests.support.counts import report

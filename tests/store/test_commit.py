@@ -21,7 +21,7 @@ from layerwise import canonical
 from layerwise.errors import Conflict, Moved, NotFound
 from layerwise.repo import LayerState, Repository
 from layerwise.store import disk as disk_module
-from layerwise.store.catalog import Entry
+from layerwise.store.catalog.catalog import Entry
 from layerwise.store.disk import Buffer, Disk
 from layerwise.store.packs import MAX_OBJECTS, read_pack
 from layerwise.store.store import Store

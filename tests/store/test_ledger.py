@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from layerwise.canonical import decode, encode
 from layerwise.errors import Conflict, InvalidFile, LayerwiseError, Moved, NotFound, Unreachable
-from layerwise.store import catalog_tables as sql
-from layerwise.store.catalog import Catalog, Entry, Ledger, Location, Written
-from layerwise.store.catalog_ledger import ATTEMPTS
+from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.catalog import Catalog, Entry, Ledger, Location, Written
+from layerwise.store.catalog.ledger import ATTEMPTS
 from layerwise.store.rows import RunRow
 from layerwise.words import Digest
 from tests.support.counts import report

@@ -13,8 +13,8 @@ import pytest
 from layerwise import canonical
 from layerwise.errors import Damaged, NotFound
 from layerwise.repo import LayerState, Repository
-from layerwise.store.catalog import Written
-from layerwise.store.coding import encode
+from layerwise.store.catalog.catalog import Written
+from layerwise.store.cold.coding import encode
 from layerwise.store.disk import Disk
 from layerwise.store.loading import Loading
 from layerwise.store.objects import Objects

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from layerwise import canonical
 from layerwise.errors import Damaged, Unsupported
 from layerwise.repo import LayerState, Repository
-from layerwise.store.catalog import Catalog, Entry, Ledger
+from layerwise.store.catalog.catalog import Catalog, Entry, Ledger
 from layerwise.store.disk import Buffer, Disk
 from layerwise.store.names_log import NAME
 from layerwise.store.packs import FOLDERS

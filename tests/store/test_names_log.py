@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from layerwise.canonical import encode
 from layerwise.errors import Damaged
-from layerwise.store.catalog import Entry
+from layerwise.store.catalog.catalog import Entry
 from layerwise.store.disk import Buffer, Disk
 from layerwise.store.names_log import NAME, NamesLog
 from layerwise.store.store import Store

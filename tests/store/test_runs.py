@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from layerwise.errors import Conflict, Invalid, InvalidName, NotFound
-from layerwise.store.catalog import Catalog, Ledger, RunRow
+from layerwise.store.catalog.catalog import Catalog, Ledger, RunRow
 from layerwise.store.rows import RunFilter
 
 RUN = RunRow(

@@ -19,7 +19,7 @@ SOURCE = str(Path(layerwise.words.__file__).parents[1])
 COMMON = """
 import os, signal, sys
 from layerwise.errors import Conflict
-from layerwise.store.catalog import Entry
+from layerwise.store.catalog.catalog import Entry
 from layerwise.store.disk import Disk
 from layerwise.store.store import Store
 

@@ -17,7 +17,7 @@ import pytest
 from layerwise.data.dataset import add, open_dataset
 from layerwise.errors import Conflict, Damaged, NotFound
 from layerwise.repo import LayerState, Repository
-from layerwise.store.coding import MAX_DEPTH, bases_of
+from layerwise.store.cold.coding import MAX_DEPTH, bases_of
 from layerwise.store.disk import Buffer, Disk
 from layerwise.store.packs import name_of, pack_name, read_pack, trash_name
 from layerwise.store.tensors import RawTensor, frame

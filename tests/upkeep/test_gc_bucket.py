@@ -10,7 +10,7 @@ import pytest
 
 from layerwise.errors import Conflict
 from layerwise.repo import Repository
-from layerwise.store import bucket
+from layerwise.store.bucket import bucket
 from layerwise.upkeep.marking import Marks
 from tests.support.s3 import environment, moto, new_bucket
 from tests.upkeep.test_gc import commit, litter

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from layerwise.canonical import digest_bytes
 from layerwise.errors import InvalidFile
-from layerwise.store.coding import MAX_DEPTH, decode, encode
+from layerwise.store.cold.coding import MAX_DEPTH, decode, encode
 from layerwise.store.packs import Coded, lay_out, name_of, read_pack
 from layerwise.store.tensors import RawTensor, frame
 from layerwise.upkeep.lineage import Chains

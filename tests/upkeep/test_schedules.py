@@ -23,10 +23,10 @@ import sqlalchemy as sa
 
 from layerwise import canonical
 from layerwise.errors import Conflict, Damaged, LayerwiseError, NotFound
-from layerwise.store import catalog_changes, catalog_trash
-from layerwise.store import catalog_queries as queries
-from layerwise.store.catalog import Entry
-from layerwise.store.catalog_collector import Collector
+from layerwise.store.catalog import changes, queries
+from layerwise.store.catalog import trash as trash_rows
+from layerwise.store.catalog.catalog import Entry
+from layerwise.store.catalog.collector import Collector
 from layerwise.store.fingerprints import Fingerprints
 from layerwise.store.objects import Objects
 from layerwise.store.packs import FOLDERS, pack_name, trash_name
@@ -323,7 +323,7 @@ class Unfenced(LateWriter):
 def no_leases(patch: pytest.MonkeyPatch) -> None:
     """The collector looks at no leases."""
     patch.setattr(trash, "_is_free", lambda row, writers: row.fence is not None)
-    patch.setattr(catalog_trash, "oldest_lease", lambda connection: None)
+    patch.setattr(trash_rows, "oldest_lease", lambda connection: None)
 
 
 class _Equal(int):
@@ -337,7 +337,7 @@ def no_second_look(patch: pytest.MonkeyPatch) -> None:
     """What was not needed when the collection began is taken not to be needed at its end."""
     update = Marks.update
     patch.setattr(Marks, "update", lambda marks: None if marks.versions else update(marks))
-    patch.setattr(catalog_trash, "count_versions", lambda connection: _Equal())
+    patch.setattr(trash_rows, "count_versions", lambda connection: _Equal())
 
 
 def fence_of_the_beginning(patch: pytest.MonkeyPatch) -> None:
@@ -377,7 +377,7 @@ def no_trash(patch: pytest.MonkeyPatch) -> None:
             if pack not in known:
                 store.blobs.discard(pack_name(pack))
 
-    patch.setattr(catalog_trash, "discard", catalog_trash._remove)
+    patch.setattr(trash_rows, "discard", trash_rows._remove)
     patch.setattr(gc, "take_out", take_out)
 
 
@@ -408,10 +408,10 @@ def live_is_forgotten_too(patch: pytest.MonkeyPatch) -> None:
     """A pack is forgotten without looking whether it is in use again."""
 
     def forget(connection: sa.Connection, packs: list[str], **_: object) -> list[str]:
-        catalog_trash._remove(connection, packs)
+        trash_rows._remove(connection, packs)
         return packs
 
-    patch.setattr(catalog_changes, "CHANGES", {**catalog_changes.CHANGES, "forget_packs": forget})
+    patch.setattr(changes, "CHANGES", {**changes.CHANGES, "forget_packs": forget})
 
 
 def nothing(patch: pytest.MonkeyPatch) -> None:

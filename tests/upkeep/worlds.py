@@ -13,9 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from layerwise.store.catalog import Catalog, Entry, Ledger
-from layerwise.store.catalog_ledger import Guard
-from layerwise.store.catalog_packs import Packs
+from layerwise.store.catalog.catalog import Catalog, Entry, Ledger
+from layerwise.store.catalog.ledger import Guard
+from layerwise.store.catalog.packs import Packs
 from layerwise.store.disk import Buffer, Disk
 from layerwise.store.objects import Objects
 from layerwise.store.packs import FOLDERS

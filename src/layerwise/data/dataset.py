@@ -28,7 +28,7 @@ from layerwise.data.row import Row
 from layerwise.data.sources import Kept, as_table, open_source
 from layerwise.data.statistics import ColumnStatistics, Gathering
 from layerwise.errors import Conflict, Moved
-from layerwise.store.catalog import Entry
+from layerwise.store.catalog.catalog import Entry
 from layerwise.store.rows import check_text
 from layerwise.store.store import Store
 from layerwise.store.tables import encode_block

@@ -30,7 +30,7 @@ from layerwise.graph.layer import at_layer
 from layerwise.layers.base import AnswerKind, DataKind, State, Value, rows_of
 from layerwise.layers.network import build, layer_states, load_layer_states
 from layerwise.repo import Repository, default_repository
-from layerwise.store.catalog import Entry
+from layerwise.store.catalog.catalog import Entry
 from layerwise.versions.manifest import Manifest
 
 PIECE = 8192

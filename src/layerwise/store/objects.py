@@ -9,8 +9,8 @@ from __future__ import annotations
 from layerwise import canonical
 from layerwise.errors import Damaged, NotFound
 from layerwise.store.blobs import Blobs
-from layerwise.store.catalog import Catalog
-from layerwise.store.chain import Stored, unpack
+from layerwise.store.catalog.catalog import Catalog
+from layerwise.store.cold.chain import Stored, unpack
 from layerwise.store.fingerprints import Fingerprints
 from layerwise.store.packs import damaged_name, pack_name, trash_name
 from layerwise.store.rows import Location

@@ -43,7 +43,7 @@ class Coded:
     The pack's name stands for this too: its header has ``<coding> <length> <check>`` under ``coding.<digest>``.
 
     Attributes:
-        coding: how (`layerwise.store.coding`).
+        coding: how (`layerwise.store.cold.coding`).
         length: of the object itself, in bytes.
         check: the digest of what lies in the pack.
     """

@@ -21,17 +21,17 @@ from typing import Any
 from layerwise import canonical
 from layerwise.errors import Damaged, InvalidFile, NotFound
 from layerwise.store.blobs import Blobs
-from layerwise.store.catalog import Catalog, Ledger
+from layerwise.store.bucket.log import LoggedNames
+from layerwise.store.bucket.remote import is_remote, parse_remote
+from layerwise.store.bucket.shared import is_shared, open_shared
+from layerwise.store.catalog.catalog import Catalog, Ledger
 from layerwise.store.config import CONFIG, FORMAT, new_config, read_config
 from layerwise.store.disk import Disk
 from layerwise.store.loading import Loading
-from layerwise.store.log import LoggedNames
 from layerwise.store.names_log import NAME as NAMES
 from layerwise.store.names_log import NamesLog
 from layerwise.store.objects import Objects
 from layerwise.store.packs import FOLDERS
-from layerwise.store.remote import is_remote, parse_remote
-from layerwise.store.shared import is_shared, open_shared
 from layerwise.words import shorten
 
 __all__ = ["CATALOG", "CONFIG", "FORMAT", "Store"]

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from layerwise.errors import Damaged
-from layerwise.store.streams import hold_plain
+from layerwise.store.cold.streams import hold_plain
 
 ROW = "__row__"
 """The column of a block that keeps the row ids."""

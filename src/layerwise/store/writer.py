@@ -10,8 +10,8 @@ from typing import Any
 from layerwise import canonical
 from layerwise.errors import LayerwiseError
 from layerwise.store.blobs import Blobs
-from layerwise.store.catalog import Catalog
-from layerwise.store.catalog_packs import Written
+from layerwise.store.catalog.catalog import Catalog
+from layerwise.store.catalog.packs import Written
 from layerwise.store.disk import Buffer
 from layerwise.store.fingerprints import Fingerprints
 from layerwise.store.packs import MAX_OBJECTS, lay_out, pack_name
@@ -94,7 +94,7 @@ class PackWriter:
             entry: the version.
             expected: the number at the branch's head now; None where the branch is new.
             names: the objects that the manifest names.
-            run: the end of the run that made it (``catalog_runs.ended``).
+            run: the end of the run that made it (``runs.ended``).
 
         Raises:
             Conflict: somebody else published first, or this writer's lease ended while it was silent.

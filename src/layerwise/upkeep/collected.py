@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from layerwise.store.catalog_collector import PackRow
+from layerwise.store.catalog.collector import PackRow
 
 SORTS = ("unneeded", "sparse", "stray", "trash", "cold")
 """What packs can be found to be: of no use; of use in part; left by a writer that died; in the trash; to be coded."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from layerwise.errors import LayerwiseError
-from layerwise.store.catalog_collector import PackRow
-from layerwise.store.catalog_tables import DAMAGED, TRASH
+from layerwise.store.catalog.collector import PackRow
+from layerwise.store.catalog.tables import DAMAGED, TRASH
 from layerwise.store.packs import pack_name
 from layerwise.store.store import Store
 from layerwise.upkeep.collected import Collected, Part

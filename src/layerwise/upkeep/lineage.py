@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from layerwise import canonical
-from layerwise.store.coding import MAX_DEPTH
+from layerwise.store.cold.coding import MAX_DEPTH
 from layerwise.store.store import Store
 from layerwise.upkeep.manifests import address
 from layerwise.versions.manifest import Manifest

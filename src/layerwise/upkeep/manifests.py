@@ -10,7 +10,7 @@ from layerwise import canonical
 from layerwise.data.manifest import Manifest as DataManifest
 from layerwise.data.manifest import read_manifest
 from layerwise.errors import LayerwiseError
-from layerwise.store.catalog import Entry
+from layerwise.store.catalog.catalog import Entry
 from layerwise.store.rows import check_entry
 from layerwise.store.store import Store
 from layerwise.versions.manifest import Manifest

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from layerwise.store.catalog import Entry
-from layerwise.store.coding import bases_of
+from layerwise.store.catalog.catalog import Entry
+from layerwise.store.cold.coding import bases_of
 from layerwise.store.rows import Location
 from layerwise.store.store import Store
 from layerwise.upkeep.manifests import references

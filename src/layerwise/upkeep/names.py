@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from layerwise.errors import LayerwiseError
-from layerwise.store.catalog import Entry
-from layerwise.store.catalog_checks import Contents
+from layerwise.store.catalog.catalog import Entry
+from layerwise.store.catalog.checks import Contents
 from layerwise.store.rows import check_entry
 from layerwise.store.store import Store
 

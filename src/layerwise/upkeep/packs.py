@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from layerwise import canonical
 from layerwise.errors import Damaged, Invalid, NotFound, Unsupported
-from layerwise.store.chain import Stored, unpack
+from layerwise.store.cold.chain import Stored, unpack
 from layerwise.store.packs import Place, damaged_name, name_of, pack_name, read_pack, trash_name
 from layerwise.store.rows import Location
 from layerwise.store.store import Store

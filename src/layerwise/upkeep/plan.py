@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from layerwise.store.catalog_collector import PackRow
-from layerwise.store.catalog_tables import LIVE
+from layerwise.store.catalog.collector import PackRow
+from layerwise.store.catalog.tables import LIVE
 from layerwise.words import Digest
 
 _OLDEST = datetime.min.replace(tzinfo=UTC)

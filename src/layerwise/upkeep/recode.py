@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from layerwise.store.catalog import Written
-from layerwise.store.catalog_collector import PackRow
-from layerwise.store.coding import Base, bases_of
+from layerwise.store.catalog.catalog import Written
+from layerwise.store.catalog.collector import PackRow
+from layerwise.store.cold.coding import Base, bases_of
 from layerwise.store.disk import Buffer
 from layerwise.store.packs import Coded
 from layerwise.store.store import Store

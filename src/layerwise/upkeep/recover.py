@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from layerwise.store.catalog import Entry
+from layerwise.store.catalog.catalog import Entry
 from layerwise.upkeep.manifests import Unnamed
 from layerwise.words import Digest
 

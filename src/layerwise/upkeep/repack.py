@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Sequence
 
 from layerwise import canonical
-from layerwise.store.catalog import Written
-from layerwise.store.coding import RAW, Base, encode
+from layerwise.store.catalog.catalog import Written
+from layerwise.store.cold.coding import RAW, Base, encode
 from layerwise.store.disk import Buffer
 from layerwise.store.objects import damaged
 from layerwise.store.packs import MAX_OBJECTS, Coded, lay_out, pack_name, trash_name

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from layerwise import canonical
-from layerwise.store.catalog import Entry
-from layerwise.store.catalog_salvage import Salvaged, copy_catalog, make_catalog, overwrite_catalog, salvage_catalog
-from layerwise.store.catalog_tables import DAMAGED, LIVE
+from layerwise.store.catalog.catalog import Entry
+from layerwise.store.catalog.salvage import Salvaged, copy_catalog, make_catalog, overwrite_catalog, salvage_catalog
+from layerwise.store.catalog.tables import DAMAGED, LIVE
 from layerwise.store.rows import MAX_PAGE, RunFilter
 from layerwise.store.store import CATALOG, Store
 from layerwise.upkeep.manifests import unnamed

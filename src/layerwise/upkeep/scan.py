@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from layerwise.errors import InvalidName, LayerwiseError, NotFound
-from layerwise.store.catalog import Location, Written
-from layerwise.store.chain import Stored, unpack
-from layerwise.store.coding import RAW, bases_of
+from layerwise.store.catalog.catalog import Location, Written
+from layerwise.store.cold.chain import Stored, unpack
+from layerwise.store.cold.coding import RAW, bases_of
 from layerwise.store.packs import FOLDERS, damaged_name, pack_name
 from layerwise.store.store import Store
 from layerwise.upkeep.packs import Looked, look

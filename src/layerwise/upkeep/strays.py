@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from layerwise.errors import Invalid
-from layerwise.store.catalog import Written
-from layerwise.store.catalog_collector import PackRow
+from layerwise.store.catalog.catalog import Written
+from layerwise.store.catalog.collector import PackRow
 from layerwise.store.packs import FOLDERS, name_of, read_pack
 from layerwise.store.store import Store
 from layerwise.words import Digest

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from layerwise.errors import Moved
-from layerwise.store.catalog_collector import PackRow
-from layerwise.store.catalog_tables import DAMAGED, LIVE, TRASH
+from layerwise.store.catalog.collector import PackRow
+from layerwise.store.catalog.tables import DAMAGED, LIVE, TRASH
 from layerwise.store.objects import Objects
 from layerwise.store.packs import pack_name, trash_name
 from layerwise.store.store import Store

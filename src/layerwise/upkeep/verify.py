@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from layerwise.errors import LayerwiseError
-from layerwise.store.catalog_checks import Contents
-from layerwise.store.catalog_tables import DAMAGED
+from layerwise.store.catalog.checks import Contents
+from layerwise.store.catalog.tables import DAMAGED
 from layerwise.store.packs import damaged_name, pack_name, trash_name
 from layerwise.store.rows import Location
 from layerwise.store.store import Store

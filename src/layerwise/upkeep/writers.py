@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 
-from layerwise.store.catalog_collector import Collector
+from layerwise.store.catalog.collector import Collector
 
 
 def end_dead_writers(collector: Collector) -> None:

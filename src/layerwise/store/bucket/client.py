@@ -10,7 +10,7 @@ from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedErr
 from obstore.store import ObjectStore, from_url
 
 from layerwise.errors import InvalidConfig, LayerwiseError, NotFound, Unreachable, Unsupported
-from layerwise.store.remote import allows_http
+from layerwise.store.bucket.remote import allows_http
 
 CONNECT_SECONDS = 5.0
 """How long a connection may take to be made."""

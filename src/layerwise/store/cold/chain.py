@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from layerwise import canonical
 from layerwise.errors import Damaged, InvalidFile
-from layerwise.store.coding import RAW, bases_of, decode
+from layerwise.store.cold.coding import RAW, bases_of, decode
 from layerwise.words import Digest
 
 MAX_CHAIN = 64
-"""Most objects that are unpacked to read one: a writer keeps to fewer (`layerwise.store.coding.MAX_DEPTH`)."""
+"""Most objects that are unpacked to read one: a writer keeps to fewer (`layerwise.store.cold.coding.MAX_DEPTH`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from layerwise.errors import Conflict, Moved
-from layerwise.store import catalog_queries as queries
-from layerwise.store import catalog_tables as sql
+from layerwise.store.catalog import queries
+from layerwise.store.catalog import tables as sql
 from layerwise.words import Digest
 
 COLLECTOR = "collector "

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
 
 from layerwise.errors import Damaged
-from layerwise.store import catalog_rows as rows
-from layerwise.store import catalog_tables as sql
-from layerwise.store.catalog_ledger import Ledger
-from layerwise.store.catalog_queries import to_location
+from layerwise.store.catalog import rows
+from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.ledger import Ledger
+from layerwise.store.catalog.queries import to_location
 from layerwise.store.rows import Entry, Location
 from layerwise.words import Digest
 

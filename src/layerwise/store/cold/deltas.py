@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerwise.store.shuffle import Bytes, Numbers, Reader, Writer, read_planes, write_planes
+from layerwise.store.cold.shuffle import Bytes, Numbers, Reader, Writer, read_planes, write_planes
 
 Signed = NDArray[Any]
 """Whole numbers with a sign, of the width of those that they come from. What overflows wraps."""

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from layerwise import canonical
 from layerwise.errors import Unsupported
-from layerwise.store import catalog_rows as rows
-from layerwise.store import catalog_tables as sql
+from layerwise.store.catalog import rows
+from layerwise.store.catalog import tables as sql
 
 
 def prepare(connection: sa.Connection, where: str) -> None:

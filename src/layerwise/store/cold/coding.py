@@ -5,9 +5,9 @@ into it. Codings, as the catalog spells them:
 
 - ``raw``: as it is, to be mapped into memory.
 - ``zstd.v1``: any bytes, in pieces, each in zstd, its bytes sorted by rank in 2, 4 or 8 where that is smaller.
-- ``planes.v1``: a state; each tensor's numbers cut into planes of bytes (`layerwise.store.shuffle`).
+- ``planes.v1``: a state; each tensor's numbers cut into planes of bytes (`layerwise.store.cold.shuffle`).
 - ``delta.v1:D`` and ``delta.v1:D,E``: a state as its difference from the state ``D``, its parent, which has the same
-  header; with ``E``, the parent of ``D``, to say how the last step went (`layerwise.store.deltas`).
+  header; with ``E``, the parent of ``D``, to say how the last step went (`layerwise.store.cold.deltas`).
 
 What decoding gives is to be compared with the object's digest, as for every object.
 
@@ -27,9 +27,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerwise.errors import InvalidFile, Unsupported
-from layerwise.store.deltas import CHUNK, MANTISSA, read_delta, write_delta
+from layerwise.store.cold.deltas import CHUNK, MANTISSA, read_delta, write_delta
+from layerwise.store.cold.shuffle import Bytes, Numbers, Reader, Writer, read_planes, write_planes
 from layerwise.store.disk import Buffer
-from layerwise.store.shuffle import Bytes, Numbers, Reader, Writer, read_planes, write_planes
 from layerwise.store.tensors import MAX_HEADER, SIZES, as_bytes, read_header
 from layerwise.words import Digest, shorten
 

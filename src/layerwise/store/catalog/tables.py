@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from layerwise.store.catalog_rows import crc_column
+from layerwise.store.catalog.rows import crc_column
 
 SCHEMA = 2
 """The schema this Layerwise writes. An older database is migrated; one with a larger number is refused."""
@@ -13,7 +13,7 @@ LIVE, TRASH, DAMAGED = "live", "trash", "damaged"
 """Where a pack is: in use; waiting to be removed; set aside because its bytes are not what its name says."""
 
 SEALED = ("object", "entry", "branch", "alias", "run", "metric")
-"""The tables whose rows carry a checksum (`catalog_rows`)."""
+"""The tables whose rows carry a checksum (`rows`)."""
 
 tables = sa.MetaData()
 _Name = sa.String(100)

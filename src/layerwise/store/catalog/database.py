@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from layerwise.errors import Conflict, Damaged, Unsupported
-from layerwise.store.catalog_migrations import prepare
+from layerwise.store.catalog.migrations import prepare
 
 LOCK_SECONDS = 60.0
 """How long whoever closes the catalog waits for a writer."""

@@ -11,8 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from layerwise.errors import Conflict, InvalidName, Moved, NotFound, nearest
-from layerwise.store import catalog_rows as rows
-from layerwise.store import catalog_tables as sql
+from layerwise.store.catalog import rows
+from layerwise.store.catalog import tables as sql
 from layerwise.store.rows import Entry, Location
 from layerwise.words import Digest, shorten
 

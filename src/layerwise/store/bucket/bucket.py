@@ -23,9 +23,9 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 
 from layerwise import canonical
 from layerwise.errors import Damaged, InvalidFile, Unreachable, Unsupported
-from layerwise.store.bucket_client import REFUSED, connect, lacks_condition, refused, unanswered
+from layerwise.store.bucket.client import REFUSED, connect, lacks_condition, refused, unanswered
+from layerwise.store.bucket.remote import check_environment, endpoint, parse_remote
 from layerwise.store.disk import Buffer, check_file_name
-from layerwise.store.remote import check_environment, endpoint, parse_remote
 from layerwise.store.tensors import as_bytes
 
 ATTEMPTS = 7

@@ -14,10 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from layerwise.errors import Conflict, Expired, InvalidFile, Moved, NotFound, nearest
-from layerwise.store import catalog_queries as queries
-from layerwise.store import catalog_rows as rows
-from layerwise.store import catalog_tables as sql
-from layerwise.store import catalog_trash as trash
+from layerwise.store.catalog import queries, rows, trash
+from layerwise.store.catalog import tables as sql
 from layerwise.store.rows import Entry, check_entry
 from layerwise.words import shorten
 

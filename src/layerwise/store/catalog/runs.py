@@ -12,10 +12,9 @@ import sqlalchemy as sa
 
 from layerwise import canonical
 from layerwise.errors import InvalidName, nearest
-from layerwise.store import catalog_queries as queries
-from layerwise.store import catalog_rows as rows
-from layerwise.store import catalog_tables as sql
-from layerwise.store.catalog_ledger import Ledger
+from layerwise.store.catalog import queries, rows
+from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.ledger import Ledger
 from layerwise.store.rows import STATUSES, MetricKey, RunFilter, RunPage, RunRow, check_filter, check_run
 from layerwise.words import shorten
 

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 
 from layerwise import canonical
 from layerwise.errors import Conflict, Damaged
-from layerwise.store import catalog_tables as sql
-from layerwise.store.catalog_changes import MIRRORED, apply
-from layerwise.store.catalog_database import Database, Lock, no_lock
+from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.changes import MIRRORED, apply
+from layerwise.store.catalog.database import Database, Lock, no_lock
 from layerwise.store.names_log import NamesLog
 
 ATTEMPTS = 200
@@ -89,7 +89,7 @@ class Ledger:
         """Make a change, or raise what speaks against it and change nothing; return what it gives.
 
         Args:
-            do: its name, a key of ``catalog_changes.CHANGES``.
+            do: its name, a key of ``changes.CHANGES``.
             args: JSON.
             guard: called first, in the same transaction.
             durable: whether it must survive a loss of power when this returns.

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from layerwise.errors import InvalidFile, NotFound
-from layerwise.store.bucket import Bucket
-from layerwise.store.catalog import Catalog, Ledger
+from layerwise.store.bucket.bucket import Bucket
+from layerwise.store.bucket.kept import FOLDER, Kept, kept_limit
+from layerwise.store.bucket.log import LoggedNames, RecordLog
+from layerwise.store.bucket.remote import working_folder
+from layerwise.store.catalog.catalog import Catalog, Ledger
 from layerwise.store.config import CONFIG, MAX_CONFIG, new_config, read_config
 from layerwise.store.disk import Disk
-from layerwise.store.kept import FOLDER, Kept, kept_limit
-from layerwise.store.log import LoggedNames, RecordLog
 from layerwise.store.objects import Objects
-from layerwise.store.remote import working_folder
 from layerwise.words import shorten
 
 _OURS = {CONFIG, "packs", "trash", "damaged", "log", "probe"}

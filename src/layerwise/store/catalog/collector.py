@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from layerwise.store import catalog_queries as queries
-from layerwise.store import catalog_rows as rows
-from layerwise.store import catalog_tables as sql
-from layerwise.store import catalog_trash as trash
-from layerwise.store.catalog_ledger import Ledger
-from layerwise.store.catalog_packs import LEASE_SECONDS, Written
+from layerwise.store.catalog import queries, rows, trash
+from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.ledger import Ledger
+from layerwise.store.catalog.packs import LEASE_SECONDS, Written
 from layerwise.store.rows import Location
 from layerwise.words import Digest
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from layerwise.store import catalog_queries as queries
-from layerwise.store import catalog_tables as sql
-from layerwise.store.catalog_ledger import Ledger
+from layerwise.store.catalog import queries
+from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.ledger import Ledger
 from layerwise.store.rows import Location
 from layerwise.words import Digest, parse_digest
 

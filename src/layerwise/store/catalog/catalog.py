@@ -25,14 +25,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from layerwise.errors import NotFound
-from layerwise.store import catalog_queries as queries
-from layerwise.store import catalog_tables as sql
-from layerwise.store.catalog_changes import hold_lease
-from layerwise.store.catalog_checks import Contents, check
-from layerwise.store.catalog_collector import Collector
-from layerwise.store.catalog_ledger import Ledger
-from layerwise.store.catalog_packs import Packs, Written
-from layerwise.store.catalog_runs import Runs
+from layerwise.store.catalog import queries
+from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.changes import hold_lease
+from layerwise.store.catalog.checks import Contents, check
+from layerwise.store.catalog.collector import Collector
+from layerwise.store.catalog.ledger import Ledger
+from layerwise.store.catalog.packs import Packs, Written
+from layerwise.store.catalog.runs import Runs
 from layerwise.store.rows import Entry, Location, RunRow, check_entry, check_name, check_sort
 from layerwise.words import Digest, parse_name
 
@@ -130,7 +130,7 @@ class Catalog:
             packs: what was written for it; durable already.
             names: the objects that its manifest names; all must be there.
             lease: the writer's; it ends with this.
-            run: the end of the run that made it (``catalog_runs.ended``).
+            run: the end of the run that made it (``runs.ended``).
 
         Raises:
             Conflict: the head or the number is another: somebody else published first; or the lease is gone.

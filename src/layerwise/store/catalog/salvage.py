@@ -17,11 +17,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from layerwise.errors import Damaged
-from layerwise.store import catalog_rows as rows
-from layerwise.store import catalog_tables as sql
-from layerwise.store.catalog_database import BUSY_SECONDS, Database
-from layerwise.store.catalog_migrations import note_names
-from layerwise.store.catalog_packs import Written
+from layerwise.store.catalog import rows
+from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.database import BUSY_SECONDS, Database
+from layerwise.store.catalog.migrations import note_names
+from layerwise.store.catalog.packs import Written
 from layerwise.store.rows import Entry
 
 TABLES = ("entry", "alias", "run", "metric")
