@@ -104,6 +104,10 @@ class FaultyDisk(Disk):
         """Rename, or fail."""
         self._effect(f"rename to {_kind(target)}", lambda: Disk.rename(self, source, target))
 
+    def link(self, source: str, target: str) -> None:
+        """Give a second name, or fail."""
+        self._effect(f"link to {_kind(target)}", lambda: Disk.link(self, source, target))
+
     def unlink(self, name: str) -> None:
         """Remove, or fail."""
         self._effect(f"unlink {_kind(name)}", lambda: Disk.unlink(self, name))

@@ -211,7 +211,19 @@ class SimDisk(Disk):
         self.gate("rename")
         self._need(source)
         self._need_folder(target)
-        self.world.do(Renamed(source, target, self.world.entries[source]))
+        # POSIX: two names of one file stay two.
+        if self.world.entries.get(target) != self.world.entries[source]:
+            self.world.do(Renamed(source, target, self.world.entries[source]))
+        self.mirror()
+
+    def link(self, source: str, target: str) -> None:
+        """Give a file a second name."""
+        self.gate("link")
+        self._need(source)
+        self._need_folder(target)
+        if target in self.world.entries:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+        self.world.do(Linked(target, self.world.entries[source]))
         self.mirror()
 
     def unlink(self, name: str) -> None:

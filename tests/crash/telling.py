@@ -59,7 +59,7 @@ class Teller:
 
 def watch(tell: Teller) -> None:
     """Say each effect on files, and each transaction, before it happens."""
-    for name in ("write", "append", "rename", "sync_folder", "unlink"):
+    for name in ("write", "append", "rename", "link", "sync_folder", "unlink"):
         setattr(Disk, name, _said(getattr(Disk, name), tell, name))
 
     def said(name: str) -> Callable[[sa.Connection], None]:

@@ -1,4 +1,4 @@
-"""What the store once did not keep. A test that is marked fails still, and says why."""
+"""What the store once did not keep."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from tests.crash.scenarios import Session, collect, littered, on_disk, prepare, 
 from tests.crash.states import MODES, WHOLE, crashes
 
 
-@pytest.mark.xfail(strict=True, reason="Disk.move renames: it would have to link, fsync, and then unlink")
 def test_a_collector_needs_no_file_system_that_renames_whole() -> None:
     found: list[str] = []
     with checking() as checker:

@@ -71,6 +71,9 @@ class Watched:
     def note_replace(self, *_: Any) -> str:
         return "Renamed"
 
+    def note_link(self, *_: Any) -> str:
+        return "Linked"
+
     def note_unlink(self, path: Path) -> str | None:
         return "Unlinked" if os.path.exists(path) else None
 
