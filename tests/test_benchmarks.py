@@ -50,8 +50,10 @@ def test_start_prints_both_limits() -> None:
 def test_store_prints_a_commit_beside_the_whole_and_what_is_kept_of_versions() -> None:
     printed = run("benchmarks.store", "--quick")
     names = [cells[0] for cells in rows(printed)]
-    assert {"the whole + fsync", "layerwise", "the whole again (A/A)"} <= set(names)
-    assert {"layerwise, all", "layerwise, one layer", "light", "cold, after gc"} <= set(names)
+    whole = ("the whole + fsync, a new file", "the whole + fsync, the last one removed")
+    assert {*whole, "layerwise", "the whole again, a new file (A/A)"} <= set(names)
+    assert {"layerwise, all", "layerwise, all, compared each time", "layerwise, one layer"} <= set(names)
+    assert {"light", "cold, after gc"} <= set(names)
     for title in ("Commit: 2 of 6 layers", "Which layers differ", "The catalog", "3 versions of one MLP"):
         assert f"## {title}" in printed
     for limit in (
@@ -64,6 +66,25 @@ def test_store_prints_a_commit_beside_the_whole_and_what_is_kept_of_versions() -
     ):
         assert limit in printed
     assert "fsyncs of a commit: 2 of ours" in printed
+
+
+def test_record_prints_what_recording_costs_and_what_records_are_good_for() -> None:
+    printed = run("benchmarks.record", "--quick")
+    weights = {cells[0]: cells[3] for cells in rows(printed) if len(cells) == 4 and "MB" in cells[1]}
+    assert weights["layerwise, every layer, float16"] == weights["layerwise, nothing recorded"]
+    assert weights["plain hooks"] == weights["by hand, nothing kept"]
+    for title in (
+        "16-layer MLP",
+        "One row of one layer",
+        "The 20 rows that excite",
+        "The 10 rows nearest",
+        "dense3, dense5",
+    ):
+        assert f"## {title}" in printed
+    for said in ("the same rows as by sorting all values", "as by brute force in float64", "the bits are the same"):
+        assert said in printed
+    for limit in ("at most 1.08: ", "at most 5 µs: ", "at most 0.33: ", "at most 0.2: ", "at most 1.2: "):
+        assert limit in printed
 
 
 def test_cold_prints_our_bytes_of_a_light_and_of_a_heavy_fine_tune() -> None:
@@ -85,7 +106,9 @@ def test_all_variants_of_a_round_meet_the_same_network() -> None:
     assert met == {"a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}
 
 
-@pytest.mark.parametrize(("name", "listed"), [("", "peers.txt"), ("store", "peers-store.txt")])
+@pytest.mark.parametrize(
+    ("name", "listed"), [("", "peers.txt"), ("store", "peers-store.txt"), ("record", "peers-record.txt")]
+)
 def test_an_environment_of_peers_that_is_there_is_not_made_again(
     name: str, listed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

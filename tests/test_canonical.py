@@ -130,6 +130,21 @@ def test_strict_json_refuses_what_two_parsers_read_differently(data: bytes, said
     assert "the manifest of digits@3" in str(caught.value)
 
 
+def test_what_is_written_is_as_deep_as_what_is_read() -> None:
+    deepest = nested(MAX_DEPTH - 1)
+    assert decode(encode(deepest), "x") == deepest
+    for too_deep in (nested(MAX_DEPTH), {"a": nested(MAX_DEPTH - 1)}):
+        with pytest.raises(InvalidFile, match="deeper than 64"):
+            encode(too_deep)
+        with pytest.raises(InvalidFile, match="deeper than 64"):
+            decode(json.dumps(too_deep).encode(), "x")
+
+
+def test_a_message_says_where_a_value_is() -> None:
+    with pytest.raises(InvalidFile, match=r"found at \$\.layers\[1\]\.rate"):
+        encode({"layers": [0, {"rate": float("nan")}]})
+
+
 def test_brackets_in_texts_are_no_nesting() -> None:
     text = '["{' * 100 + '\\"'
     assert decode(json.dumps([text]).encode(), "x") == [text]

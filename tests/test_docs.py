@@ -21,7 +21,8 @@ from tests.support import kinds_page, readme
 from tests.support.pages import ANY, ROOT, alike, blocks, loose
 
 RUNNER = Path(__file__).parent / "support" / "pages.py"
-RUN = ["README.md", *(f"docs/{name}.md" for name in ("first-steps", "data", "layers", "training", "versions"))]
+GUIDES = ("first-steps", "data", "layers", "training", "versions", "looking")
+RUN = ["README.md", *(f"docs/{name}.md" for name in GUIDES)]
 PAGES = sorted(
     str(path.relative_to(ROOT))
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*/README.md")]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from layerwise.engine.keep import keep as keep
     from layerwise.engine.model import Model as Model
     from layerwise.engine.model import wrap as wrap
+    from layerwise.engine.recording.asked import Recording as Recording
+    from layerwise.engine.recording.recorded import recorded as recorded
     from layerwise.engine.run import Run as Run
     from layerwise.engine.run import train as train
     from layerwise.engine.version import Version as Version
@@ -73,6 +75,8 @@ _PAGES = {
     "layerwise.data.split": ("Split",),
     "layerwise.engine.keep": ("keep",),
     "layerwise.engine.model": ("Model", "wrap"),
+    "layerwise.engine.recording.asked": ("Recording",),
+    "layerwise.engine.recording.recorded": ("recorded",),
     "layerwise.engine.run": ("Run", "train"),
     "layerwise.engine.version": ("Version", "load"),
     "layerwise.graph.kinds": ("Kind", "register"),

@@ -42,7 +42,7 @@ def encode(value: Any) -> bytes:
     Raises:
         InvalidFile: a value that JSON cannot hold, NaN or infinity, or more than ``decode`` would read.
     """
-    _hold(value, depth=0, path="$")
+    _hold(value, 0, None)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=dict)
     _hold_count(text, "the value", MAX_VALUES)
     try:
@@ -52,27 +52,43 @@ def encode(value: Any) -> bytes:
         raise InvalidFile(f"a text of the value holds {half}, half of a character, which UTF-8 cannot") from None
 
 
-def _hold(value: Any, *, depth: int, path: str) -> None:
-    if depth > MAX_DEPTH:
-        raise InvalidFile(f"JSON nests deeper than {MAX_DEPTH} levels at {visible(path[:80])}")
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise InvalidFile(f"a JSON key must be text: {visible(path[:80])} has the key {shorten(key)}")
-            _hold(inner, depth=depth + 1, path=f"{path}.{key}")
-    elif isinstance(value, list | tuple):
-        for position, inner in enumerate(value):
-            _hold(inner, depth=depth + 1, path=f"{path}[{position}]")
+def _hold(value: Any, depth: int, path: _Path) -> None:
+    # What is frequent, and quick to tell, comes first.
+    if isinstance(value, str) or value is None:
+        return
+    if isinstance(value, int):
+        if abs(value) >= _TOO_LARGE:
+            raise InvalidFile(f"a whole number has more than {MAX_INTEGER_DIGITS} digits: found at {_spelled(path)}")
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise InvalidFile(f"JSON has no {value}: found at {visible(path[:80])}")
-    elif isinstance(value, int):
-        if abs(value) >= 10**MAX_INTEGER_DIGITS:
-            raise InvalidFile(
-                f"a whole number has more than {MAX_INTEGER_DIGITS} digits: found at {visible(path[:80])}"
-            )
-    elif value is not None and not isinstance(value, str):
-        raise InvalidFile(f"JSON cannot hold {type(value).__name__} (at {visible(path[:80])})")
+            raise InvalidFile(f"JSON has no {value}: found at {_spelled(path)}")
+    elif not isinstance(value, dict | list | tuple | Mapping):
+        raise InvalidFile(f"JSON cannot hold {type(value).__name__} (at {_spelled(path)})")
+    elif depth >= MAX_DEPTH:
+        raise InvalidFile(f"JSON nests deeper than {MAX_DEPTH} levels at {_spelled(path)}")
+    elif isinstance(value, list | tuple):
+        for position, inner in enumerate(value):
+            _hold(inner, depth + 1, (path, position))
+    else:
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise InvalidFile(f"a JSON key must be text: {_spelled(path)} has the key {shorten(key)}")
+            _hold(inner, depth + 1, (path, key))
+
+
+_Path = tuple["_Path", str | int] | None
+"""Where a value is in a document: where what holds it is, and its key there."""
+
+_TOO_LARGE = 10**MAX_INTEGER_DIGITS
+
+
+def _spelled(path: _Path) -> str:
+    """Return a path as a message has it: its beginning, ``$.layers[3]``."""
+    parts: list[str] = []
+    while path is not None:
+        path, key = path
+        parts.append(f"[{key}]" if isinstance(key, int) else f".{key}")
+    return visible("".join(["$", *reversed(parts)])[:80])
 
 
 def decode(data: bytes | memoryview, what: str, *, values: int = MAX_VALUES) -> Any:
@@ -128,7 +144,9 @@ def _hold_depth(text: str, what: str) -> None:
     # Counts brackets outside strings before the recursive parser sees them: a bomb must not reach the stack.
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
-    brackets = _BRACKET.findall(_STRING.sub("", text))
+    # Without an escape each quote opens a string or closes it.
+    outside = _STRING.sub("", text) if "\\" in text else "".join(text.split('"')[::2])
+    brackets = _BRACKET.findall(outside)
     if max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0) > MAX_DEPTH:
         raise InvalidFile(f"{what} nests deeper than {MAX_DEPTH} levels")
 

@@ -19,7 +19,14 @@ from layerwise.canonical import decode, encode
 from layerwise.data.dataset import Added, Dataset, add, open_dataset
 from layerwise.data.diff import DataDiff, diff
 from layerwise.data.schema import parse_type
-from layerwise.errors import Conflict, Expired, InvalidData, Moved, NotFound
+from layerwise.errors import Conflict, Expired, InvalidData, Moved
+from layerwise.records.forgetting import Forgotten, forget
+from layerwise.records.live import forget_live, live_files
+from layerwise.records.nearby import Neighbours, neighbours
+from layerwise.records.reading import LayerRecord, Records
+from layerwise.records.recordset import About
+from layerwise.records.units import UnitIndex, unit_index
+from layerwise.records.writing import NO_CAP, RecordWriter
 from layerwise.store.bucket.remote import is_remote
 from layerwise.store.catalog.catalog import Entry, RunRow
 from layerwise.store.catalog.runs import ended
@@ -43,15 +50,15 @@ WRITERS = 5
 """How often what is to be kept is put anew when the writer was silent for so long that its lease ended."""
 
 
-def find_folder(start: Path | None = None) -> Path:
+def find_folder(start: Path | None = None) -> Path | str:
     """Return where the repository is: ``LAYERWISE_REPOSITORY``, else the nearest ``.layerwise`` here or above.
 
-    The variable may say ``s3://bucket/prefix``: as a path it has one slash less, and is understood all the same.
-    Where there is none, it is ``.layerwise`` in the current folder, yet to be made.
+    A folder, or text where the variable says ``s3://bucket/prefix``. Where there is none, it is ``.layerwise`` in the
+    current folder, yet to be made.
     """
     said = os.environ.get("LAYERWISE_REPOSITORY")
     if said:
-        return Path(said)
+        return said if is_remote(said) else Path(said)
     here = (start or Path.cwd()).absolute()
     return next((folder / FOLDER for folder in (here, *here.parents) if (folder / FOLDER).is_dir()), here / FOLDER)
 
@@ -247,12 +254,96 @@ class Repository:
         Args:
             states: the states' digests by what a message calls them.
         """
-        loading = self.store.loading()
-        return {what: unframe(loading.get(digest, what), what) for what, digest in states.items()}
+        return {what: unframe(data, what) for what, data in self.store.loading().get_all(states).items()}
 
     def json(self, digest: Digest, what: str) -> Any:
         """Return an object that is JSON, such as a run's environment."""
         return decode(self.store.objects.get(digest, what), what)
+
+    # records
+
+    def recording(
+        self,
+        about: About,
+        positions: Any = None,
+        ids: Sequence[str] | None = None,
+        *,
+        rows: int,
+        cap: int = NO_CAP,
+        age: timedelta | None = None,
+    ) -> RecordWriter:
+        """Return a writer of records, to be used in a ``with``: they are there when its block ends without an error.
+
+        Args:
+            about: whose rows, of which version.
+            positions: the rows' positions in the dataset [rows], int64; None: they are its rows 0 to ``rows`` - 1.
+            ids: their ids [rows], where they are not a dataset's.
+            rows: how many there are.
+            cap: most bytes; a layer that would pass it is left out whole, and a note says so.
+            age: after this time they are as if they had not been kept; None: they are kept for ever.
+
+        Raises:
+            NotFound: there is no such version.
+            InvalidData: the version is another one; there are not as many positions or ids as rows.
+
+        Example:
+            >>> with repo.recording(about, rows=256) as writer:  # doctest: +SKIP
+            ...     writer.add("edges", {"values": raw})
+        """
+        entry = self.find(about.address)
+        if entry.digest != about.version:
+            raise InvalidData(f"{about.address} is version {entry.digest}, and the records are of {about.version}")
+        return RecordWriter(self.store, about, positions, ids, rows=rows, cap=cap, age=age)
+
+    def records(self, version: Digest) -> Records:
+        """Return the records of a version, by the digest of its manifest: ``repo.find("digits@3").digest``."""
+        return Records(self.store, version)
+
+    def unit_index(self, record: LayerRecord) -> UnitIndex:
+        """Return the index of a record's units, for ``top(unit, k)``; made and kept when it is first asked for."""
+        return unit_index(self.store, record)
+
+    def neighbours(self, record: LayerRecord) -> Neighbours:
+        """Return a record's rows as points, for ``nearest(query, k)``; made ready when it is first asked for."""
+        return neighbours(self.store, record)
+
+    def forget_records(
+        self, version: Digest | None = None, *, before: datetime | None = None, over: int | None = None
+    ) -> Forgotten:
+        """Forget records; what they alone needed is removed by the next ``gc``.
+
+        Args:
+            version: of this version alone; of all where None.
+            before: those that were made before this time; with a zone.
+            over: the oldest, until the rest has at most so many bytes. With neither: all.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder, Repository(folder) as repo:
+            ...     repo.forget_records(over=10**9).sets
+            0
+        """
+        return forget(self.store, version, before=before, over=over)
+
+    def live_recordings(self) -> list[str]:
+        """Return the ids of the runs that kept what left their layers while they trained, sorted.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder, Repository(folder) as repo:
+            ...     repo.live_recordings()
+            []
+        """
+        return sorted(live_files(self.store.disk))
+
+    def forget_live(self, run: str | None = None, *, expired: bool = False) -> tuple[int, int]:
+        """Remove live recordings, of one run or of all; return how many files, and their bytes.
+
+        Args:
+            run: the run's id.
+            expired: only those whose time is over (as ``gc`` does).
+        """
+        return forget_live(self.store.disk, run, expired=expired)
 
     # upkeep
 
@@ -345,11 +436,10 @@ class Repository:
         """Return the metrics of every epoch of a run: (epoch, name, value); of some names, or all."""
         return self.store.catalog.runs.metrics(run, keys)
 
-    def _all(self, sort: str, name: str, missing: list[Entry] | None = None) -> list[Entry]:
+    def _all(self, sort: str, name: str) -> list[Entry]:
         entries = self.store.catalog.entries(sort, parse_name(name))
-        if not entries and missing is None:
-            self.store.catalog.find(sort, name)
-            raise NotFound(f"there is no {sort} {name!r}")
+        if not entries:
+            self.store.catalog.find(sort, name)  # Says which is the nearest.
         return entries
 
     def _newest(self, sort: str) -> list[Entry]:
@@ -374,13 +464,13 @@ def _put(
     return entries, dict(zip(extras, digests, strict=True))
 
 
-_default: dict[Path, Repository] = {}
+_default: dict[Path | str, Repository] = {}
 
 
 def default_repository() -> Repository:
     """Return the repository that ``find_folder`` finds, opened once a process."""
     path = find_folder()
-    path = path if is_remote(path) else path.absolute()
+    path = path.absolute() if isinstance(path, Path) else path
     if path not in _default:
         _default[path] = Repository(path)
     return _default[path]

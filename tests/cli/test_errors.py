@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from layerwise.cli import main
-from layerwise.cli.look import list_models
+from layerwise.cli.listing import list_models
 from tests.cli.conftest import Command
 
 TABLE: tuple[tuple[str, str], ...] = (
@@ -57,6 +57,57 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("trace flowers flowers.csv --row 99", "the rows are 0 to 79"),
     ("trace flowers flowers.csv --row -1", "the rows are 0 to 79"),
     ("evaluate flowers --split tst", "Did you mean 'test'?"),
+    ("evaluate flowers --record some", "There is: all, off, sample:256, stats."),
+    ("train flowers.yaml --record al", "Did you mean 'all'?"),
+    ("train flowers.yaml --layers hiden", "Did you mean 'hidden'?"),
+    ("train flowers.yaml --record-dtype float8", "expected float16"),
+    ("train flowers.yaml --record-cap lots", "such as 500MB or 2GiB"),
+    ("train flowers.yaml --record-age soon", "such as 90d, 12h or 2w"),
+    ("look nothere", "There is: flowers."),
+    ("look flowers@9/hidden", "its newest is 1"),
+    ("look flowers/hiden", "Did you mean 'hidden'?"),
+    ("look flowers/kind", "look at 'scores', or predict"),
+    ("look flowers/hidden:3", "runs 1 times a row, and there is no pass 'hidden:3'"),
+    ("look flowers/a/b", "is not an address"),
+    ("look flowers --row 3", "which layer? Write flowers/LAYER"),
+    ("look flowers --png a.png", "which layer?"),
+    ("look flowers/hidden --row 80", "flowers-data@1 has no row 80; the rows are 0 to 79"),
+    ("look flowers/hidden --row f80", "no row 'f80', nor one of that key"),
+    ("look flowers/hidden --rows 0", "Invalid value for '--rows'"),
+    ('look flowers/hidden --row {"a":1}', "no column 'b'"),
+    ('look flowers/hidden --row {"a":"x","b":1}', "the column 'a' is string and was"),
+    ("look flowers/hidden missing.csv", "no such file"),
+    ("look flowers/hidden --png a.jpg", "the ending '.jpg' does not fit; expected .png"),
+    ("look flowers/hidden --html .layerwise", "is a folder; name a file in it"),
+    ("look flowers/hidden --csv no/a.csv", "make it first"),
+    ("look flowers/hidden --target rose", "add --attribute"),
+    ("look flowers/hidden --attribute --keep", "choose one"),
+    ("look flowers/hidden --attribute --target rosy", "Did you mean 'rose'?"),
+    ("look flowers/hidden flowers.csv --keep", "these are from elsewhere"),
+    ("trace flowers --row 3 --patch hidden", "is not LAYER=VALUE"),
+    ("trace flowers --row 3 --patch hiden=0", "Did you mean 'hidden'?"),
+    ("trace flowers --row 3 --patch hidden=[1,2]", "has the shape [8]"),
+    ("trace flowers --row 3 --patch hidden=rose", "cannot take the place of what left it"),
+    ("trace flowers --row 3 --png flowers.csv", "the ending '.csv' does not fit"),
+    ("compare flowers --row 3", "two rows are compared, found 1"),
+    ("compare flowers flowers.csv", "two rows are compared, found 80"),
+    ("compare flowers --row 3 --row 99", "the rows are 0 to 79"),
+    ("nearest flowers --row 3", "which layer?"),
+    ("nearest flowers/hidden", "which rows?"),
+    ("nearest flowers/hidden --row 3 --metric euclid", "Did you mean 'euclidean'?"),
+    ("nearest flowers/hidden --row 3 -k 0", "Invalid value for '-k'"),
+    ("top flowers/hidden --unit 8", "8 units, 0 to 7"),
+    ("top flowers/scores --unit rosy", "Did you mean 'rose'?"),
+    ("top flowers/hidden --unit rose", "Its units have no names: take 0 to 7."),
+    ("top flowers/hidden --unit 1,2", "there is no place [1, 2]"),
+    ("stats flowers --epoch 9", "there are 1 to 2"),
+    ("stats flowers --layer hiden", "Did you mean 'hidden'?"),
+    ("stats r-000000000000", "no run"),
+    ("records nothere", "There is: flowers."),
+    ("records --older 30d", "add --forget"),
+    ("records --forget --older soon", "write 30d"),
+    ("records --forget --older never", "forgets nothing"),
+    ("records --forget --over lots", "write 500MB"),
     ("evaluate nothere", "There is: flowers."),
     ("kinds standardise", "Did you mean 'standardize'?"),
     ("data show nothere", "There is: flowers-data."),
@@ -94,6 +145,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
 def test_reading_makes_no_repository(run: Command, tmp_path: Path, own_repository: Path) -> None:
     (tmp_path / "a.yaml").write_text("model: a\nlayers:\n  x: {kind: column, column: x}\n")
     looking = ["list", "log a", "show a", "alias a", "data list", "data show a", "data diff a a"]
+    looking += ["look a", "look a/b", "stats a", "records", "top a/b", "nearest a/b -", "compare a -"]
     lines = [*looking, "evaluate a", "predict a -", "trace a -", "export a out", f"train {tmp_path / 'a.yaml'}"]
     for words in lines:
         done = run(*words.split())

@@ -1,212 +1,170 @@
-"""``layerwise list``, ``log``, ``show`` and ``alias``: looking, and naming."""
+"""``layerwise look``: what left a layer, for rows that are kept and for any others."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from pathlib import Path
 
-import pytest
+import numpy as np
 
-from layerwise.cli.look import headline
 from layerwise.cli.reference import keys_of
+from layerwise.engine.version import load
+from layerwise.repo import Repository
 from tests.cli.conftest import Command
 
-
-def test_list_has_the_newest_version_of_each_model(run: Command, own: Path) -> None:
-    found = run("list", "--json").json
-    assert set(found) == keys_of("list")
-    (model,) = found["models"]
-    assert (model["address"], model["data"], model["message"]) == ("flowers@1", "flowers-data@1", "a try")
-    assert 0 <= model["metrics"]["test/accuracy"] <= 1
-    assert "flowers@1" in run("list").out
+ROW = '{"a": 1.0, "b": 2.0}'
 
 
-def test_a_repository_without_models_says_what_to_do(run: Command, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("x\n1\n")
-    run("data", "add", "numbers", tmp_path / "a.csv")
-    assert "layerwise train FILE.yaml" in run("list").out
-    assert run("list", "--json").json == {"models": []}
-
-
-def test_log_is_newest_first_with_parents_and_aliases(run: Command, own: Path) -> None:
-    run("train", own / "flowers.yaml", "--set", "train.seed=2", "-m", "another seed")
-    run("alias", "flowers@1", "champion")
-    found = run("log", "flowers", "--json").json
-    assert set(found) == keys_of("log")
-    assert [(row["number"], row["parent"], row["message"]) for row in found["versions"]] == [
-        (2, 1, "another seed"),
-        (1, None, "a try"),
-    ]
-    shown = run("log", "flowers").out.splitlines()
-    assert "champion" in shown[3]
-    assert "champion" not in shown[2]
-    assert "@1" in shown[2]
-
-
-def test_show_has_every_layer_with_shapes_parameters_and_state(run: Command, own: Path) -> None:
-    found = run("show", "flowers", "--json").json
-    assert set(found) == keys_of("show")
+def test_a_version_alone_lists_its_layers_and_what_is_kept_of_each(run: Command, own: Path) -> None:
+    found = run("look", "flowers", "--json").json
+    assert set(found) == {"version", "layers", "records"} <= keys_of("look")
+    assert [layer["layer"] for layer in found["layers"]] == ["a", "b", "both", "even", "hidden", "scores", "kind"]
     layers = {layer["layer"]: layer for layer in found["layers"]}
-    assert list(layers) == ["a", "b", "both", "even", "hidden", "scores", "kind"]
-    assert layers["hidden"]["parameters"] == 2 * 8 + 8
-    assert layers["hidden"]["state_bytes"] == 4 * 24
-    assert layers["hidden"]["output"] == "float32[batch, 8]"
-    assert layers["hidden"]["owner"] == "maria"
-    assert layers["both"]["inputs"] == ["a", "b"]
-    assert found["parameters"] == 24 + 18
-    assert found["environment"]["packages"]["torch"]
-    shown = run("show", "flowers").out
-    for word in (
-        "flowers@1",
-        "float32[batch, 8]",
-        "owner maria",
-        "42 parameters",
-        "accuracy",
-        "flowers-data@1",
-        "a try",
-    ):
-        assert word in shown
+    rows = found["records"][0]["rows"]
+    assert rows > 0
+    assert (layers["hidden"]["rows"], layers["hidden"]["shape"], layers["hidden"]["dtype"]) == (rows, [8], "float32")
+    assert layers["hidden"]["bytes"] == rows * 8 * 4
+    assert layers["kind"]["rows"] == 0
+    shown = run("look", "flowers").out
+    assert f"flowers@1: {rows} rows of flowers-data@1, kept by train until " in shown
+    assert "float32" in shown
 
 
-def test_show_finds_a_version_by_alias_and_digest(run: Command, own: Path) -> None:
-    run("alias", "flowers@1", "champion")
-    digest = run("show", "flowers", "--json").json["digest"]
-    for address in ("flowers@champion", f"flowers@{digest[:8]}", "flowers@1"):
-        found = run("show", address, "--json").json
-        assert (found["version"], found["aliases"]) == ("flowers@1", ["champion"])
+def test_rows_that_are_kept_are_shown_and_it_is_said(run: Command, own: Path) -> None:
+    found = run("look", "flowers/hidden", "--rows", 3, "--json").json
+    assert set(found) == keys_of("look") - {"layers", "records", "png", "html", "csv"}
+    assert (found["version"], found["layer"], found["source"], len(found["rows"])) == ("flowers@1", "hidden", "kept", 3)
+    with Repository(own / ".layerwise") as repo:
+        expected = load("flowers", repo=repo).layer("hidden").record([row["row"] for row in found["rows"]])
+    assert [row["values"] for row in found["rows"]] == expected.tolist()
+    assert all(row["key"].startswith("f") for row in found["rows"])
+    shown = run("look", "flowers/hidden", "--rows", 3).out
+    assert "flowers@1/hidden, 3 rows, kept; " in shown
+    assert "more, --rows N shows them" in shown
 
 
-def test_show_prints_a_file_that_trains_the_same_model(run: Command, own: Path) -> None:
-    (own / "again.yaml").write_text(run("show", "flowers", "--yaml").out)
-    again = run("show", own / "again.yaml", "--json").json
-    before = run("show", "flowers", "--json").json
-    assert [layer["options"] for layer in again["layers"]] == [layer["options"] for layer in before["layers"]]
-    assert run("show", "flowers", "--mermaid").out.startswith("flowchart LR")
-
-
-def test_show_writes_a_page_that_needs_nothing_else(run: Command, own: Path) -> None:
-    done = run("show", "flowers", "--html", own / "flowers.html")
-    page = (own / "flowers.html").read_text()
-    assert done.code == 0
-    assert "flowers.html" in done.out
-    assert page.startswith("<!doctype html>")
-    assert "hidden" in page
-    assert "http" not in page
-    assert "<script" not in page
-
-
-def test_a_file_is_shown_without_a_repository_too(run: Command, trained: Path, own_repository: Path) -> None:
-    found = run("show", trained / "flowers.yaml", "--json").json
-    assert set(found) == keys_of("show") - _only_of_versions()
-    assert found["version"] is None
-    assert not own_repository.exists()
-    assert "not trained" in run("show", trained / "flowers.yaml").out
-
-
-def _only_of_versions() -> set[str]:
-    origin = {"digest", "parent", "aliases", "metrics", "environment", "states"}
-    return origin | {"run", "outcome", "epoch", "created", "actor", "message"}
-
-
-def test_a_file_that_does_not_fit_its_data_is_told_with_its_line(run: Command, own: Path) -> None:
-    file = own / "flowers.yaml"
-    file.write_text(file.read_text().replace("column: b", "column: bb"))
-    done = run("show", file)
-    assert done.code == 2
-    assert done.err.startswith(f"error: {file}:5: layer 'b'")
-
-
-@pytest.mark.parametrize("width", ["40", "70", "200"])
-def test_names_are_whole_on_every_screen(run: Command, own: Path, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
-    for words in (
-        ["list"],
-        ["log", "flowers"],
-        ["show", "flowers"],
-        ["data", "list"],
-        ["data", "show", "flowers-data"],
-    ):
-        done = _at(run, monkeypatch, width, words)
-        assert "flowers" in done
-        assert max(map(len, done.splitlines())) <= max(int(width), 64)
-
-
-def _at(run: Command, monkeypatch: pytest.MonkeyPatch, width: str, words: list[str]) -> str:
-    monkeypatch.setenv("COLUMNS", width)
-    return run(*words).out
-
-
-def test_show_says_how_it_was_trained_and_nothing_that_had_no_part(run: Command, own: Path) -> None:
-    said = _training(run("show", "flowers").out)
-    assert said == (
-        "epochs 2, batch 16, optimizer adam, lr 0.05, seed 1, keep best, "
-        "split {by: row, train: 0.8, validation: 0.1, test: 0.1, seed: 0}"
-    )
+def test_every_way_to_give_a_row_gives_the_same_values(run: Command, own: Path) -> None:
     lines = (own / "flowers.csv").read_text().splitlines()
-    parts = ["part", *(("train", "val", "train", "test")[at // 2 % 4] for at in range(len(lines) - 1))]
-    (own / "parts.csv").write_text("".join(f"{line},{part}\n" for line, part in zip(lines, parts, strict=True)))
-    run("data", "add", "flowers-data", own / "parts.csv", "--key", "id")
-    file = own / "flowers.yaml"
-    file.write_text(file.read_text().replace("seed: 1,", "seed: 1, keep: last, split: {by: column, column: part},"))
-    assert run("train", file).code == 0
-    assert _training(run("show", "flowers").out).endswith(", keep last, split {by: column, column: part}")
+    (own / "one.csv").write_text("\n".join([lines[0], lines[4]]) + "\n")
+    _, a, b, _ = lines[4].split(",")
+    row = json.dumps({"a": float(a), "b": float(b)})
+    ways = (["--row", 3], ["--row", "f3"], ["--data", "flowers-data", "--row", 3], [own / "one.csv"], ["--row", row])
+    found = [run("look", "flowers@1/hidden", *words, "--json").json["rows"] for words in ways]
+    assert all(one[0]["values"] == found[0][0]["values"] for one in found)
+    assert [one[0]["row"] for one in found] == [3, 3, 3, 0, 0]
 
 
-def _training(shown: str) -> str:
-    text = " ".join(shown.split())
-    return text[text.index(" training ") + len(" training ") : text.index(" run r-")]
+def test_what_is_not_kept_is_computed_and_with_keep_is_kept(run: Command, own: Path) -> None:
+    kept = {row["row"] for row in run("look", "flowers/hidden", "--rows", 1000, "--json").json["rows"]}
+    other = min(set(range(80)) - kept)
+    words = ["look", "flowers/hidden", "--row", other]
+    first = run(*words, "--json").json
+    assert (first["source"], first["from"]) == ("computed", [])
+    assert "computed from the rows" in run(*words).out
+    assert "kept: 1 row of flowers@1/hidden, 32 bytes" in run(*words, "--keep").err
+    again = run(*words, "--json").json
+    assert (again["source"], again["rows"]) == ("kept", first["rows"])
+    assert "it was kept already" in run(*words, "--keep").err
 
 
-@pytest.mark.parametrize("width", ["60", "80", "100", "140", "300"])
-def test_a_model_is_readable_on_every_screen(
-    run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: str
-) -> None:
-    """No name is broken, every layer says what it takes and whose it is, and the lines fit."""
-    names = [f"account_number_{at}" for at in range(8)]
-    columns = "".join(f"  {name}: {{kind: column, column: {name}, sensitivity: personal}}\n" for name in names)
-    (tmp_path / "wide.yaml").write_text(
-        f"model: wide\nlayers:\n{columns}  row: {{kind: join, inputs: [{', '.join(names)}], owner: maria}}\n"
-        "  hidden: {kind: torch.nn.Linear, out_features: 32, activation: relu}\n"
+def test_a_row_of_ones_own_cannot_be_kept(run: Command, own: Path) -> None:
+    done = run("look", "flowers/hidden", "--row", ROW, "--keep")
+    assert done.code == 2
+    assert "these are from elsewhere" in done.err
+
+
+def test_values_are_written_as_a_table_with_a_column_a_number(run: Command, own: Path) -> None:
+    done = run("look", "flowers/hidden", "--row", 3, "--row", "f7", "--csv", own / "hidden.csv")
+    assert done.out == f"{own / 'hidden.csv'} has flowers@1/hidden\n"
+    rows = list(csv.DictReader(io.StringIO((own / "hidden.csv").read_text())))
+    values = run("look", "flowers/hidden", "--row", 3, "--row", 7, "--json").json["rows"]
+    assert [(row["row"], row["key"]) for row in rows] == [("3", "f3"), ("7", "f7")]
+    assert [[float(row[f"hidden[{at}]"]) for at in range(8)] for row in rows] == [row["values"] for row in values]
+
+
+def test_pictures_are_files_and_a_page_is_offline(run: Command, own: Path) -> None:
+    done = run("look", "flowers/hidden", "--rows", 2, "--png", own / "a.png", "--html", own / "a.html")
+    assert done.code == 0, done.err
+    assert (own / "a.png").read_bytes().startswith(b"\x89PNG\r\n")
+    page = (own / "a.html").read_text()
+    assert "hidden" in page
+    assert "<script" not in page
+    assert not re.search(r"(src|href)=|https?:(?!//www\.w3\.org/2000/svg)", page)
+    found = run("look", "flowers/hidden", "--rows", 2, "--png", own / "b.png", "--json").json
+    assert found["png"] == str(own / "b.png")
+
+
+def test_pictures_are_drawn_where_they_are_asked_for(run: Command, own: Path) -> None:
+    plain, drawn = (
+        run("look", "flowers/hidden", "--rows", 2).out,
+        run("look", "flowers/hidden", "--rows", 2, "--pictures").out,
     )
-    shown = _at(run, monkeypatch, width, ["show", str(tmp_path / "wide.yaml")])
-    assert max(map(len, shown.splitlines()[2:])) <= int(width)
-    words = set(re.split(r"[\s,]+", shown))
-    assert {*names, "takes", "personal", "maria", "out_features:", "relu"} <= words
+    assert "what left it" in plain
+    assert "what left it" not in drawn
+    assert "row f" in drawn
 
 
-def test_shapes_are_short_where_the_screen_is_narrow(run: Command, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hidden = {
-        width: next(
-            line for line in _at(run, monkeypatch, width, ["show", "flowers"]).splitlines() if line[:6] == "hidden"
-        )
-        for width in ("60", "120")
-    }
-    assert "float32[batch, 8]" in hidden["120"]
-    assert hidden["60"].split()[-1] == "8"
+def test_an_answer_rests_on_a_layers_outputs(run: Command, own: Path) -> None:
+    found = run("look", "flowers/hidden", "--row", 3, "--attribute", "--json").json
+    assert (found["what"], len(found["rows"][0]["values"])) == ("attribution", 8)
+    for_tulip = run("look", "flowers/hidden", "--row", 3, "--attribute", "--target", "tulip", "--json").json
+    assert for_tulip["rows"][0]["target"] == "tulip"
+    shown = run("look", "flowers/hidden", "--row", 3, "--attribute").out
+    assert "what the answer rests on at flowers@1/hidden, 1 row, by integrated gradients" in shown
 
 
-def test_the_first_rows_are_shown_in_whole_columns(
-    run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "wide.csv").write_text(
-        ",".join(f"a_rather_long_name_{at}" for at in range(9)) + "\n" + ",".join(["7"] * 9) + "\n"
+def test_a_record_that_is_damaged_is_named_and_never_the_answer(run: Command, own: Path) -> None:
+    words = ["look", "flowers/scores", "--rows", 3]
+    before = run(*words, "--json").json
+    assert before["source"] == "kept"
+    damage(own, "scores")
+    done = run(*words)
+    assert (done.code, done.out) == (2, "")
+    assert "the record of flowers@1/scores, rows 0 to " in done.err
+    assert "so that it is computed: layerwise records flowers@1 --forget" in done.err
+    assert run("look", "flowers/hidden", "--rows", 3).code == 0
+    assert run("records", "flowers@1", "--forget").code == 0
+    after = run(*words, "--json").json
+    assert (after["source"], after["rows"]) == ("computed", before["rows"])
+
+
+def damage(folder: Path, layer: str) -> None:
+    """Change a bit of what is kept of a layer."""
+    with Repository(folder / ".layerwise") as repo:
+        record = repo.records(repo.find("flowers").digest).find(layer)[0]
+        begins = bytes(record.take(np.arange(8))["values"].data)
+    (pack,) = [path for path in folder.rglob("*.pack") if begins in path.read_bytes()]
+    data = bytearray(pack.read_bytes())
+    data[data.index(begins)] ^= 1
+    pack.chmod(0o644)
+    pack.write_bytes(data)
+
+
+ODD = ("<script>alert(1)</script>", "\x1b[31mred\x1b[0m", "\u202eabc", "a\nb")
+
+
+def test_what_stands_in_the_data_is_shown_and_never_acts(run: Command, tmp_path: Path) -> None:
+    rows = [{"id": f"{ODD[at % 4]} {at}", "word": ODD[at // 4 % 4], "kind": f"{ODD[at % 2]}"} for at in range(48)]
+    (tmp_path / "odd.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (tmp_path / "odd.yaml").write_text(
+        "model: odd\ndata: odd-data\nlayers:\n  word: {kind: column, column: word}\n  hot: {kind: one_hot}\n"
+        "  scores: {kind: torch.nn.Linear, out_features: 2}\n  kind: {kind: classes, target: kind}\n"
+        "train: {epochs: 1, batch: 16, seed: 1, threads: 1}\n"
     )
-    run("data", "add", "wide", tmp_path / "wide.csv")
-    for width, count in (("40", 1), ("80", 3), ("300", 8)):
-        sample = _at(run, monkeypatch, width, ["data", "show", "wide"]).split("\n\n")[-1].splitlines()
-        assert sample[0].split() == ["row", *(f"a_rather_long_name_{at}" for at in range(count))]
-        assert sample[-1] == f"… and {9 - count} more column{'' if count == 8 else 's'}"
-
-
-def test_alias_names_moves_lists_and_drops(run: Command, own: Path) -> None:
-    run("train", own / "flowers.yaml", "--set", "train.seed=2")
-    assert run("alias", "flowers@1", "champion", "--json").json == {"model": "flowers", "aliases": {"champion": 1}}
-    assert "(it was flowers@1)" in run("alias", "flowers@2", "champion").out
-    assert "flowers@champion" in run("alias", "flowers").out
-    assert "gone; it was flowers@2" in run("alias", "flowers", "champion", "--drop").out
-    assert run("alias", "flowers", "--json").json["aliases"] == {}
-
-
-def test_the_headline_is_of_the_rows_that_tell_most() -> None:
-    assert headline({"train/loss": 0.5}) == "train loss 0.5"
-    assert headline({"train/loss": 0.5, "validation/loss": 0.4, "validation/r2": 0.9}) == "validation r2 0.9"
-    assert headline({}) == ""
+    assert run("data", "add", "odd-data", tmp_path / "odd.jsonl", "--key", "id").code == 0
+    assert run("train", tmp_path / "odd.yaml").code == 0
+    page = tmp_path / "a.html"
+    for words in (
+        ["look", "odd/word"], ["look", "odd/word", "--pictures"], ["trace", "odd", "--row", "1"],
+        ["trace", "odd", "--row", "1", "--pictures"], ["nearest", "odd/hot", "--row", "1"],
+        ["nearest", "odd/hot", "--row", "1", "--pictures"], ["top", "odd/hot", "--unit", "0"],
+        ["compare", "odd", "--row", "1", "--row", "2"], ["trace", "odd", "--row", "1", "--html", page],
+    ):  # fmt: skip
+        done = run(*words)
+        assert done.code == 0, done.err
+        assert not {character for character in done.out + done.err if not character.isprintable()} - {"\n"}
+    assert "<script" not in page.read_text()
+    assert "\x1b" not in page.read_text()

@@ -278,7 +278,7 @@ def test_a_newer_schema_is_refused_with_the_cure(tmp_path: Path, catalog: Catalo
     with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
         connection.execute("UPDATE schema_version SET version = 99")
         connection.commit()
-    with pytest.raises(Unsupported, match="has schema 99 and this Layerwise reads up to 2; install a newer Layerwise"):
+    with pytest.raises(Unsupported, match="has schema 99 and this Layerwise reads up to 3; install a newer Layerwise"):
         catalog.names("model")
 
 

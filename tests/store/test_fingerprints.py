@@ -89,19 +89,6 @@ def test_bytes_seen_before_are_recognised_not_digested(digested: Counted) -> Non
     assert digested() == 2
 
 
-def test_what_was_read_is_recognised_when_it_is_put(tmp_path: Path, digested: Counted) -> None:
-    data = random.Random(1).randbytes(2 * SMALLEST)
-    with Store.open(tmp_path / "r") as store, store.objects.writing() as writer:
-        digest = writer.put([data])
-    with Store.open(tmp_path / "r") as store:
-        assert bytes(store.loading().get(digest)) == data
-        digested()
-        with store.objects.writing() as writer:
-            assert writer.put_all([[data]]) == [digest]
-        assert digested() == 0
-        assert (writer.new_objects, writer.new_bytes) == (0, 0)
-
-
 def test_a_reader_alone_teaches_nothing(tmp_path: Path, digested: Counted) -> None:
     """What is only read is not remembered: blocks of datasets would push the states of layers out."""
     data = random.Random(1).randbytes(2 * SMALLEST)

@@ -20,6 +20,7 @@ from layerwise import canonical
 from layerwise.errors import Damaged, Unsupported
 from layerwise.repo import LayerState, Repository
 from layerwise.store.catalog.catalog import Catalog, Entry, Ledger
+from layerwise.store.catalog.tables import SCHEMA
 from layerwise.store.disk import Buffer, Disk
 from layerwise.store.names_log import NAME
 from layerwise.store.packs import FOLDERS
@@ -336,7 +337,7 @@ def test_a_catalogs_migration_that_ends_at_any_statement_changes_nothing(old: Ol
         shutil.copy(whole, path)
         done = not stopped_at(path, 2 * tried)
         with closing(sqlite3.connect(path)) as sql:
-            assert sql.execute("SELECT version FROM schema_version").fetchall() == [(2 if done else 1,)]
+            assert sql.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA if done else 1,)]
             assert any(row[1] == "crc" for row in sql.execute("PRAGMA table_info(object)")) == done
         catalog = Catalog(Ledger(path))
         assert catalog.check().wrong == []
@@ -403,13 +404,16 @@ def test_packs_of_format_1_without_their_catalog_are_not_taken_for_an_empty_repo
         store.catalog.names("model")
 
 
-@pytest.mark.parametrize("found", [3, 99, 0, -1])
+@pytest.mark.parametrize("found", [SCHEMA + 1, 99, 0, -1])
 def test_a_schema_that_is_not_known_is_refused_and_left_alone(old: Old, found: int) -> None:
     with closing(sqlite3.connect(old.path / "catalog.sqlite")) as sql:
         sql.execute("UPDATE schema_version SET version = ?", (found,))
         sql.commit()
         before = list(sql.iterdump())
-    with Store.open(old.path) as store, pytest.raises(Unsupported, match=f"has schema {found} .* up to 2; install"):
+    with (
+        Store.open(old.path) as store,
+        pytest.raises(Unsupported, match=f"has schema {found} .* up to {SCHEMA}; install"),
+    ):
         store.catalog.names("model")
     with closing(sqlite3.connect(old.path / "catalog.sqlite")) as sql:
         assert list(sql.iterdump()) == before

@@ -66,10 +66,11 @@ def blocks(page: str) -> list[Block]:
 
 
 def loose(text: str) -> list[str]:
-    """Return the lines of an output with every number, time and digest as 0 and every gap as one space."""
+    """Return the lines of an output with every number, time and digest as 0, every bar and curve and gap as one."""
     text = re.sub(r"\b(r-)?[0-9a-f]{10,64}\b", "0", text)
     text = re.sub(r"[-+]?(?<![A-Za-z_@])\d[\d.,:]*(e[-+]?\d+)?", "0", text)
     text = re.sub(r"\b0 (bytes|KB|MB|s|min|h)\b", "0", text)
+    text = re.sub(r"[▁▂▃▄▅▆▇█×━]+", "▁", text)
     lines = [re.sub(r"─+", "─", re.sub(r"[ \t]+", " ", line)).strip() for line in text.splitlines()]
     return [line for line in lines if line]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,23 +13,9 @@ from layerwise.canonical import encode
 from layerwise.errors import Damaged
 from layerwise.repo import Repository
 from layerwise.store.names_log import NAME
-from tests.support.repositories import commit, fill, manifest
+from tests.support.repositories import commit, manifest
 
 CATALOG = "catalog.sqlite"
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository that tests copy."""
-    path = tmp_path_factory.mktemp("filled") / "r"
-    fill(path)
-    return path
-
-
-@pytest.fixture
-def path(filled: Path, tmp_path: Path) -> Path:
-    shutil.copytree(filled, tmp_path / "r")
-    return tmp_path / "r"
 
 
 def said(path: Path) -> dict[str, object]:

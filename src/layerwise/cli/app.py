@@ -10,7 +10,25 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from layerwise.cli import collect, data, failures, kinds, look, runs, show, train, upkeep, use, version
+from layerwise.cli import (
+    collect,
+    compare,
+    data,
+    failures,
+    finding,
+    follow,
+    kinds,
+    listing,
+    look,
+    records,
+    runs,
+    show,
+    stats,
+    train,
+    upkeep,
+    use,
+    version,
+)  # fmt: skip
 from layerwise.errors import LayerwiseError
 
 HELP = """
@@ -40,16 +58,22 @@ app = typer.Typer(
 
 app.add_typer(data.app, name="data", rich_help_panel="Data")
 app.command("train", rich_help_panel="Models")(train.train)
-app.command("list", rich_help_panel="Models")(look.list_models)
-app.command("log", rich_help_panel="Models")(look.log)
+app.command("list", rich_help_panel="Models")(listing.list_models)
+app.command("log", rich_help_panel="Models")(listing.log)
 app.command("runs", rich_help_panel="Models")(runs.runs)
 app.command("metrics", rich_help_panel="Models")(runs.metrics)
 app.command("show", rich_help_panel="Models")(show.show)
-app.command("alias", rich_help_panel="Models")(look.alias)
+app.command("alias", rich_help_panel="Models")(listing.alias)
 app.command("evaluate", rich_help_panel="Use")(use.evaluate)
 app.command("predict", rich_help_panel="Use")(use.predict)
-app.command("trace", rich_help_panel="Use")(use.trace)
 app.command("export", rich_help_panel="Use")(use.export)
+app.command("look", rich_help_panel="Look")(look.look)
+app.command("trace", rich_help_panel="Look")(follow.trace)
+app.command("compare", rich_help_panel="Look")(compare.compare)
+app.command("nearest", rich_help_panel="Look")(finding.nearest)
+app.command("top", rich_help_panel="Look")(finding.top)
+app.command("stats", rich_help_panel="Look")(stats.stats)
+app.command("records", rich_help_panel="Look")(records.records)
 app.command("verify", rich_help_panel="Upkeep")(upkeep.verify)
 app.command("gc", rich_help_panel="Upkeep")(collect.gc)
 app.command("repair", rich_help_panel="Upkeep")(upkeep.repair)

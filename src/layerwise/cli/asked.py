@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from layerwise.cli.look import data_address
+from layerwise.cli.listing import data_address
 from layerwise.errors import InvalidData, InvalidFile, NotFound
 from layerwise.words import shorten
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from layerwise.cli import screen
+from layerwise.cli import amounts, screen
 from layerwise.cli.options import AsJson, open_repository
-from layerwise.errors import InvalidConfig
-from layerwise.words import shorten
 
 if TYPE_CHECKING:
     from layerwise.upkeep.collected import Collected, Part
@@ -28,9 +24,6 @@ SAID = {
 
 COUNTS = ("packs", "objects", "bytes")
 """The columns of numbers."""
-
-_AGE = re.compile(r"(\d{1,6})([dhm])\Z")
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
 def gc(
@@ -53,7 +46,7 @@ def gc(
     Every version is kept, to the bit: what goes is what trainings left that ended early. Others may read and write
     meanwhile. What a writer at work may rely on waits in the trash for a later gc.
     """
-    age = _age(cold_after)
+    age = amounts.age(cold_after, "--cold-after")
     with open_repository(context) as repo, screen.waiting("looking through the versions"):
         found = repo.gc(yes=yes, dead_share=dead / 100, cold_after=age)
     if as_json:
@@ -63,15 +56,6 @@ def gc(
     if rows:
         screen.show(screen.columns("", *COUNTS, rows=rows, right=COUNTS), "")
     screen.show(*_summary(found))
-
-
-def _age(text: str) -> timedelta | None:
-    if text == "never":
-        return None
-    match = _AGE.match(text)
-    if match is None:
-        raise InvalidConfig(f"--cold-after {shorten(text)} is no age; write 30d, 12h, 5m, 0d or never")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def _row(sort: str, part: Part) -> list[object]:
@@ -92,6 +76,12 @@ def _summary(found: Collected) -> list[Text]:
         )
     if found.restored.packs:
         lines.append(screen.line(f"{_packs(found.restored)} taken out of the trash: needed after all"))
+    if found.expired:
+        said = "forgotten: their time is over" if found.done else "to be forgotten: their time is over"
+        lines.append(screen.line(f"{screen.plural(found.expired, 'set')} of records {said}"))
+    if found.expired:
+        how = "are forgotten" if found.done else "will be forgotten"
+        lines.append(screen.line(f"{screen.plural(found.expired, 'set')} of records, whose time is over, {how}"))
     lines += [screen.line((f"{name} is no pack and was left alone", screen.FAINT)) for name in found.unreadable]
     return lines
 

@@ -1,155 +1,178 @@
-"""``layerwise list``, ``log`` and ``alias``: which versions there are, read from manifests alone."""
+"""``layerwise look``: what left one layer for rows, kept or computed; of a version, what is kept of each layer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import RenderableType
 
-from layerwise.cli import screen
-from layerwise.cli.options import AsJson, ModelName, open_repository
-from layerwise.errors import Damaged, InvalidName
-from layerwise.words import parse_version
+from layerwise.cli import screen, sheets
+from layerwise.cli.asked import Asked, FromData, Rows, SomeRows, asked_rows
+from layerwise.cli.options import AsJson, Code, load, looking, open_repository
+from layerwise.cli.sheets import Csv, Html, Pictures, Png, Sheets
+from layerwise.errors import InvalidConfig, InvalidData, InvalidName
+from layerwise.words import Address, parse_address
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from layerwise.cli.seen import Seen
+    from layerwise.engine.version import Version
+    from layerwise.pictures import Shown
     from layerwise.repo import Repository
-    from layerwise.store.rows import Entry
-    from layerwise.versions.manifest import Manifest
 
-MOST_METRICS = 2
-"""Metrics shown in one cell."""
-
-DAMAGED = "damaged: see layerwise verify"
-"""What stands for the metrics of a version whose manifest cannot be read."""
-
-
-def list_models(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the models: the newest version of each, its metrics, aliases, when and by whom."""
-    with open_repository(context) as repo:
-        found = [_described(repo, entry) for entry in repo.models()]
-    if as_json:
-        screen.print_json({"models": found})
-    elif not found:
-        screen.show("No models yet. Train one: layerwise train FILE.yaml")
-    else:
-        _print(found, "aliases", names=_all_names)
+LayerOf = Annotated[
+    str, typer.Argument(metavar="NAME[@REF]/LAYER", help="A layer: digits@3/edges, digits/gru:2 for its second pass.")
+]
+LayerOrVersion = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME[@REF][/LAYER]", help="A layer: digits@3/edges. Of a version alone, what is kept of its layers."
+    ),
+]
+Count = Annotated[int, typer.Option("--rows", metavar="N", min=1, max=100_000, help="How many rows at most.")]
+Keep = Annotated[bool, typer.Option("--keep", metavar="", help="Keep what had to be computed.")]
+Attribute = Annotated[
+    bool, typer.Option("--attribute", metavar="", help="In place of the values, how much of the answer rests on each.")
+]
+Target = Annotated[
+    str | None, typer.Option("--target", metavar="CLASS", help="With --attribute: of which answer; that given if not.")
+]
 
 
-def log(context: typer.Context, name: ModelName, as_json: AsJson = False) -> None:
-    """List the versions of a model, newest first: parent, metrics, run, message."""
-    with open_repository(context) as repo:
-        found = [_described(repo, entry) for entry in reversed(repo.versions(name))]
-    if as_json:
-        screen.print_json({"model": name, "versions": found})
-    else:
-        _print(found, "aliases", "from", "run", names=_own_names)
-
-
-def _described(repo: Repository, entry: Entry) -> dict[str, Any]:
-    said: dict[str, Any] = {"metrics": {}, "data": None, "run": "", "outcome": "damaged", "epoch": 0}
-    # One version that is damaged must not hide the others.
-    with suppress(Damaged):
-        manifest = repo.manifest(entry)
-        said = {
-            "metrics": dict(manifest.metrics), "data": data_address(manifest), "run": manifest.run,
-            "outcome": manifest.outcome, "epoch": manifest.epoch,
-        }  # fmt: skip
-    return {
-        "address": f"{entry.name}@{entry.number}", "name": entry.name, "number": entry.number, "digest": entry.digest,
-        "parent": entry.parent, "aliases": repo.aliases(entry.name), **said,
-        "created": entry.created, "actor": entry.actor, "message": entry.message,
-    }  # fmt: skip
-
-
-def data_address(manifest: Manifest) -> str | None:
-    """Return the dataset version that a version was trained on, e.g. ``digits-data@1``."""
-    data = manifest.data
-    return f"{data['name']}@{data['number']}" if "name" in data and "number" in data else None
-
-
-def _own_names(row: dict[str, Any]) -> list[str]:
-    return [alias for alias, at in row["aliases"].items() if at == row["number"]]
-
-
-def _all_names(row: dict[str, Any]) -> list[str]:
-    return [f"{alias} → @{at}" for alias, at in row["aliases"].items()]
-
-
-def _print(found: list[dict[str, Any]], *more: str, names: Callable[[dict[str, Any]], list[str]]) -> None:
-    cells: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "version": lambda row: screen.words(row["address"], screen.NAME),
-        "metrics": lambda row: DAMAGED if row["outcome"] == "damaged" else headline(row["metrics"]),
-        "aliases": lambda row: ", ".join(names(row)),
-        "from": lambda row: f"@{row['parent']}" if row["parent"] else "",
-        "data": lambda row: row["data"],
-        "run": lambda row: row["run"],
-        "when (UTC)": lambda row: screen.moment(row["created"]),
-        "who": lambda row: row["actor"],
-        "message": lambda row: row["message"],
-    }
-    wanted = ["version", "metrics", *more, "data", "when (UTC)", "who", "message"]
-    rows = [[cells[head](row) for head in wanted] for row in found]
-    spare = ("who", "run", "data", "when (UTC)", "from")
-    screen.show(screen.columns(*wanted, rows=rows, wide=["metrics", "aliases", "message"], spare=spare))
-
-
-def headline(metrics: Mapping[str, float]) -> str:
-    """Return the metrics that tell most in one cell: of the test rows, else of validation, else of training.
-
-    >>> headline({"train/loss": 0.1, "test/loss": 0.2, "test/accuracy": 0.975})
-    'test accuracy 0.975'
-    """
-    for split in ("test", "validation", "train"):
-        found = {name.partition("/")[2]: value for name, value in metrics.items() if name.startswith(f"{split}/")}
-        chosen = [name for name in found if name != "loss"][:MOST_METRICS] or list(found)[:1]
-        if chosen:
-            return f"{split} {', '.join(f'{name} {screen.number(found[name])}' for name in chosen)}"
-    return ""
-
-
-def alias(
+def look(
     context: typer.Context,
-    version: Annotated[str, typer.Argument(metavar="NAME[@REF]", help="A version to name, or a model to list.")],
-    name: Annotated[str | None, typer.Argument(metavar="[ALIAS]", help="The alias: champion, in-use …")] = None,
-    drop: Annotated[bool, typer.Option("--drop", metavar="", help="Take the alias away; the version stays.")] = False,
+    what: LayerOrVersion,
+    rows: Rows = None,
+    row: SomeRows = None,
+    data: FromData = None,
+    count: Count = 10,
+    keep: Keep = False,
+    attribute: Attribute = False,
+    target: Target = None,
+    png: Png = None,
+    html: Html = None,
+    csv: Csv = None,
+    pictures: Pictures = None,
+    code: Code = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a version a movable name, or list a model's.
+    """Look at what left a layer: for rows that are kept, or for any others, for which it is computed.
 
-    An alias stands wherever a version does: layerwise show digits@champion.
+    Without rows these are the first that are kept, else the first of the validation rows. Kept and computed are the
+    same to the bit; which it was is said. Of a version without a layer, it says what is kept of each of its layers.
     """
+    files = Sheets.of(png=png, html=html, csv=csv)
+    address = parse_address(what)
+    if target is not None and not attribute:
+        raise InvalidConfig("--target says which answer --attribute explains; add --attribute")
+    if keep and attribute:
+        raise InvalidConfig("--keep keeps what left a layer, and --attribute shows what rests on it; choose one")
+    if address.layer is None:
+        _hold_alone(address, rows, row, data, files, keep=keep, attribute=attribute)
+        from layerwise.cli.kept import show_kept
+
+        show_kept(context, address, as_json=as_json)
+        return
     with open_repository(context) as repo:
-        address = parse_version(version)
-        if name is None and (drop or address.version is not None):
-            raise InvalidName(f"which alias? Write: layerwise alias {version} ALIAS{' --drop' if drop else ''}")
-        entry = repo.find(version)
-        before = repo.aliases(entry.name)
-        if name is not None and drop:
-            repo.drop_alias(entry.name, name)
-        elif name is not None:
-            repo.set_alias(version, name)
-        after = repo.aliases(entry.name)
+        asked = _asked(repo, address, rows, row or (), data)
+        opened = load(repo, str(Address(address.model, address.version)), code)
+        with looking(f"{opened.address}/{layer_path(address)}"):
+            found = _seen(opened, address, asked, count, attribute=attribute, target=target)
+            kept = _keep(found) if keep else ""
+        drawn = found.drawn() if files.drawn or (sheets.wants_pictures(pictures) and not as_json) else []
+    _tell(found, drawn, files, as_json=as_json)
+    if kept:
+        screen.note(kept)
+
+
+def _tell(found: Seen, drawn: Sequence[Shown], files: Sheets, *, as_json: bool) -> None:
+    files.write_pictures(drawn, found.title, lead=_how(found), rows=True)
+    if files.csv is not None:
+        files.write_table(found.lines())
     if as_json:
-        screen.print_json({"model": entry.name, "aliases": after})
-    elif name is None:
-        _list_aliases(entry.name, after)
+        screen.print_json({**found.to_json(), **files.to_json()})
+    elif files:
+        files.say(found.title)
     else:
-        _say_alias(entry, name, before.get(name), dropped=drop)
+        screen.show(*_shown(found, drawn))
 
 
-def _list_aliases(model: str, aliases: Mapping[str, int]) -> None:
-    if not aliases:
-        screen.show(f"{model} has no aliases. Give one: layerwise alias {model}@1 champion")
+def layer_path(address: Address) -> str:
+    """Return the path of an address's layer, with its pass: ``gru:2``."""
+    return f"{address.layer}" if address.visit is None else f"{address.layer}:{address.visit}"
+
+
+def _hold_alone(
+    address: Address, rows: Any, row: Any, data: str | None, files: Sheets, *, keep: bool, attribute: bool
+) -> None:
+    """Raise InvalidName where more is asked of a version than what is kept of its layers."""
+    if rows or row or data or files or keep or attribute:
+        raise InvalidName(f"which layer? Write {address}/LAYER; layerwise look {address} lists them")
+
+
+def _asked(repo: Repository, address: Address, rows: Path | None, row: Sequence[str], data: str | None) -> Asked | None:
+    manifest = repo.manifest(repo.find(Address(address.model, address.version)))
+    return asked_rows(repo, manifest, rows, row, data) if rows is not None or row or data is not None else None
+
+
+def _seen(
+    opened: Version, address: Address, asked: Asked | None, count: int, *, attribute: bool, target: str | None
+) -> Seen:
+    from layerwise.cli.seen import attributed, see
+
+    found = see(opened, layer_path(address), asked, count)
+    return attributed(found, target) if attribute else found
+
+
+def _keep(found: Seen) -> str:
+    """Keep what was computed for rows of a dataset; return what is said of it."""
+    import numpy as np
+
+    from layerwise.engine.recording.asked import Recording
+    from layerwise.engine.recording.keeping import record_rows
+
+    chosen, layer = found.found.chosen, found.found.layer.partition(":")[0]
+    if chosen.positions is None or chosen.source is None:
+        raise InvalidData(
+            "--keep keeps what left a layer for rows of a dataset; these are from elsewhere: add them first"
+        )
+    if found.found.source == "kept":
+        return "nothing to keep: it was kept already"
+    rows = np.unique(chosen.positions)
+    kept = record_rows(found.version, chosen.source.dataset, rows, Recording(layers=(layer,)))
+    if kept is None:
+        return f"nothing is kept: the sensitivity of {found.address} forbids it"
+    return f"kept: {screen.plural(kept.rows, 'row')} of {found.address}, {screen.size(kept.bytes)}"
+
+
+def _shown(found: Seen, drawn: Sequence[Shown]) -> Iterator[RenderableType]:
+    more = f"; {found.more:,} more, --rows N shows them" if found.more else ""
+    yield screen.line((found.title, screen.HEAD), f", {_how(found)}", (more, screen.FAINT))
+    yield ""
+    if drawn:
+        from layerwise.cli.pictured import pictured
+
+        yield from pictured(drawn, rows=True)
         return
-    rows = [[screen.words(f"{model}@{name}", screen.NAME), f"{model}@{number}"] for name, number in aliases.items()]
-    screen.show(screen.columns("alias", "version", rows=rows))
+    last = "on what most, and how much" if found.targets else "what left it"
+    rows = [
+        [screen.words(place, screen.FAINT), key, target, passage.shape, told]
+        for place, key, target, passage, told in zip(
+            found.places, found.keys, found.targets or [""] * len(found.places), found.passages, found.told, strict=True
+        )
+    ]
+    yield screen.columns("row", "key", "for", "shape", last, rows=rows, right=["row", "shape"], wide=[last])
 
 
-def _say_alias(entry: Entry, name: str, before: int | None, *, dropped: bool) -> None:
-    if dropped:
-        screen.show(screen.line((f"{entry.name}@{name}", screen.NAME), f" is gone; it was {entry.name}@{before}"))
-        return
-    moved = f" (it was {entry.name}@{before})" if before not in (None, entry.number) else ""
-    screen.show(screen.line((f"{entry.name}@{name}", screen.NAME), f" is now {entry.name}@{entry.number}{moved}"))
+def _how(found: Seen) -> str:
+    looked = found.found
+    rows = screen.plural(len(looked), "row")
+    if found.targets:
+        return f"{rows}, by integrated gradients"
+    if looked.source == "kept":
+        return f"{rows}, kept"
+    said = f"{rows}, computed from {', '.join(looked.cut) or 'the rows'}"
+    return f"{said} ({looked.kept:,} of them kept)" if looked.kept else said

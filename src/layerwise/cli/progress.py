@@ -13,13 +13,17 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from layerwise.cli import screen
-from layerwise.engine.events import EpochEnded, Event, Phase, RunStarted, Step
+from layerwise.engine.events import EpochEnded, Event, LayerWarned, Phase, RecordsLost, RunStarted, Step
 
 REFRESH = 0.1
 """Seconds between two movements of the bar: a step may take less than drawing it."""
 
 CELL = 10
 """Narrowest column of the table of epochs."""
+
+
+SAID = {"nan": "not finite"}
+"""How a warning is called where it is not called as the event is."""
 
 
 class Watcher(Protocol):
@@ -51,6 +55,13 @@ def begun(event: RunStarted) -> str:
     return text
 
 
+def warned(event: LayerWarned | RecordsLost) -> str:
+    """Return what goes wrong, or is not kept, in one line."""
+    if isinstance(event, RecordsLost):
+        return f"not recorded: {event.text}"
+    return f"layer {event.layer!r} is {SAID.get(event.what, event.what)} since epoch {event.epoch}: {event.text}"
+
+
 @dataclass
 class Lines:
     """Plain lines, for logs: one an epoch."""
@@ -67,6 +78,8 @@ class Lines:
             values = "  ".join(f"{name} {screen.number(value)}" for name, value in event.metrics.items())
             best = "  best so far" if event.best else ""
             screen.note(f"epoch {event.epoch}/{self.epochs}  {values}  {screen.duration(event.seconds)}{best}", "")
+        elif isinstance(event, LayerWarned | RecordsLost):
+            screen.note(warned(event), "yellow")
 
     def close(self) -> None:
         """Nothing is held."""
@@ -102,6 +115,8 @@ class Bar:
         elif isinstance(event, EpochEnded):
             self._move()
             self._row(event)
+        elif isinstance(event, LayerWarned | RecordsLost):
+            self.progress.print(screen.words(warned(event), "yellow"))
 
     def close(self) -> None:
         """Take the bar away; the table stays."""

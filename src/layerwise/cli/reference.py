@@ -79,10 +79,51 @@ JSON: dict[str, dict[str, str]] = {
         "answers": "one object a row",
         "out": "with --out, in place of answers: the file",
     },
+    "look": {
+        "version, layer, kind": "which layer",
+        "source, from": "kept or computed, and the layers from whose records; none: from the rows",
+        "what": "output, or attribution",
+        "rows": "row (its place), key, shape, values of each; with --attribute also target",
+        "more": "how many rows more there are",
+        "layers, records": "of a version alone: layer, kind, rows, shape, dtype, bytes, also, sensitivity of each, "
+        "and its sets of records",
+        "png, html, csv": "the files, where they were asked for",
+    },
     "trace": {
-        "version, row": "which version, and the row's place, from 0",
-        "layers": "layer, kind, shape, summary; no summary where the value is missing",
-        "answer": "the answer for the row",
+        "version, row, key": "which version, and the row's place, from 0, and its key where the dataset has one",
+        "layers": "layer, kind, shape, summary, source (kept, computed or patched), with --patch also changed; no "
+        "summary where the value is missing",
+        "answer, before, truth": "the answer for the row; without --patch; what the row's target says",
+        "png, html, csv": "the files, where they were asked for",
+    },
+    "compare": {
+        "version, rows, keys": "which version, and the two rows",
+        "layers": "layer, kind, distance (0 to 2), cosine, parted (how much farther apart than before it)",
+        "parted": "the layer that parts them most",
+        "answers, truth": "both answers, and what the rows' targets say",
+        "csv": "the file, where it was asked for",
+    },
+    "nearest": {
+        "version, layer, row, metric": "which layer, and whose neighbours by what",
+        "among, source": "how many rows were looked through, and whether they were kept or computed",
+        "rows": "row, key, distance, truth of each, the nearest first",
+        "png, html, csv": "the files, where they were asked for",
+    },
+    "top": {
+        "version, layer, unit, lowest": "which unit of which layer, and whether the lowest were asked for",
+        "among, source": "how many rows were looked through, and whether they were kept or computed",
+        "rows": "row, key, value, truth of each, the highest first",
+        "png, html, csv": "the files, where they were asked for",
+    },
+    "stats": {
+        "of, run, epoch": "the version or run, its run, the epoch that was asked for",
+        "layers": "by layer and statistic: pairs of epoch and value",
+        "warnings": "epoch, layer, what, text of each",
+        "csv": "the file, where it was asked for",
+    },
+    "records": {
+        "records": "version, digest, data, rows, layers, bytes, made, run, created, expires, notes of each set",
+        "version, sets, bytes, left": "with --forget, in place of records: of which, what was forgotten, what is left",
     },
     "export": {"version, folder": "what is where", "files": "bytes by name", "tensors": "how many, by file"},
     "verify": {
@@ -103,6 +144,7 @@ JSON: dict[str, dict[str, str]] = {
         "found": "packs, objects, bytes (and bytes left) that are unneeded, sparse, stray, in the trash, cold",
         "removed, waiting, restored": "packs, objects, bytes that are gone, wait for writers, are needed after all",
         "writers": "how many are at work",
+        "expired": "how many sets of records had an age that is over",
         "unreadable": "files that look like packs and are none",
     },
     "kinds": {

@@ -13,9 +13,12 @@ from layerwise.cli import screen
 from layerwise.cli.options import AsJson, open_repository
 
 if TYPE_CHECKING:
+    from layerwise.repo import Repository
     from layerwise.store.rows import MetricKey, RunRow
 
 BARS = "▁▂▃▄▅▆▇█"
+OF_LAYERS = "layers/"
+LAST_OF_LAYERS = f"{OF_LAYERS}\U0010ffff"
 CURVE = 24
 """Most characters of a curve: more steps are thinned."""
 
@@ -82,9 +85,12 @@ def metrics(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Show the metrics of a run: the last value of each, and its curve."""
+    """Show the metrics of a run: the last value of each, and its curve.
+
+    Statistics of layers, whose names begin with layers/, are shown where --key asks for them, and by layerwise stats.
+    """
     with open_repository(context) as repo:
-        keys = repo.metric_keys(run, key, after, limit + 1)
+        keys = _keys(repo, run, key, after, limit + 1)
         more, keys = len(keys) > limit, keys[:limit]
         values = repo.metrics(run, [found.key for found in keys])
     curves: dict[str, list[tuple[int, float]]] = {found.key: [] for found in keys}
@@ -101,6 +107,17 @@ def metrics(
     screen.show(screen.columns(*heads, rows=rows, right=heads[1:5], spare=("most", "least")))
     if more:
         screen.note(f"there are more; the next page: layerwise metrics {run} --after {keys[-1].key}")
+
+
+def _keys(repo: Repository, run: str, prefix: str, after: str, limit: int) -> list[MetricKey]:
+    found = repo.metric_keys(run, prefix, after, limit)
+    if prefix or after.startswith(OF_LAYERS):
+        return found
+    kept = [one for one in found if not one.key.startswith(OF_LAYERS)]
+    if len(kept) < len(found):
+        # Those behind them, as if they were not there.
+        kept += repo.metric_keys(run, prefix, LAST_OF_LAYERS, limit)
+    return sorted({one.key: one for one in kept}.values(), key=lambda one: one.key)[:limit]
 
 
 def _metric(found: MetricKey, values: Sequence[float]) -> list[Any]:

@@ -78,9 +78,9 @@ def _hold_known(keys: list[str], at: int, what: str, known: Iterable[str]) -> No
 def _training_settings() -> list[str]:
     import dataclasses
 
-    from layerwise.engine.training import Training
+    from layerwise.engine.training import RECORD, Training
 
-    return [item.name for item in dataclasses.fields(Training)]
+    return [*(item.name for item in dataclasses.fields(Training)), RECORD]
 
 
 def _placed(inside: Mapping[str, Any], keys: Sequence[str], value: Any, path: Sequence[str]) -> dict[str, Any]:

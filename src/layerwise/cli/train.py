@@ -10,57 +10,75 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from layerwise.cli import failures, screen
+from layerwise.cli import failures, recording, screen
 from layerwise.cli.options import AsJson, Code, FromData, Message, open_repository
+from layerwise.cli.recording import Age, Attention, Cap, Dtype, Gradients, Layers, Record
 
 if TYPE_CHECKING:
     from layerwise.engine.model import Model
     from layerwise.engine.run import Run
     from layerwise.graph.yaml import Marks
+    from layerwise.repo import Repository
+
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Another value: train.epochs=3, layers.edges.out_channels=32."),
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume/--no-resume", metavar="", help="Go on where the same run was broken off, or start anew."),
+]
 
 
 def train(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The model's file.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="PATH=VALUE", help="Another value: train.epochs=3, layers.edges.out_channels=32."
-        ),
-    ] = None,
+    settings: Settings = None,
     data: FromData = None,
     message: Message = "",
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume/--no-resume", metavar="", help="Go on where the same run was broken off, or start anew."
-        ),
-    ] = True,
+    resume: Resume = True,
+    record: Record = None,
+    layers: Layers = None,
+    record_dtype: Dtype = None,
+    record_cap: Cap = None,
+    record_age: Age = None,
+    gradients: Gradients = False,
+    attention: Attention = False,
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model and keep the result as a new version.
 
     Everything is checked before the first step. Ctrl-C stops cleanly and keeps the best epoch so far; a run that was
-    killed goes on where it was, with the same result.
+    killed goes on where it was, with the same result. Of what leaves the layers, 256 rows are kept at the end, and
+    statistics along the way; what is kept changes no bit of the result.
     """
     from layerwise.store.rows import check_text
 
     check_text(message, "a message")
+    asked = recording.asked(
+        record, gradients=gradients, attention=attention, layers=layers, dtype=record_dtype, cap=record_cap,
+        age=record_age,
+    )  # fmt: skip
     with open_repository(context) as repo, _stopping(as_json=as_json):
-        model, marks = _read(file, settings or [], code)
-        from layerwise.cli.progress import watch
-        from layerwise.engine.run import train as start
-        from layerwise.graph import yaml
-
-        # A value of the command line is on no line of the file.
-        lines = contextlib.nullcontext() if settings else yaml.in_file(marks)
-        with lines, watch() as observer:
-            run = start(model, data, repo=repo, observers=[observer], message=message, resume=resume)
+        run = _run(repo, file, settings or [], code, data=data, message=message, resume=resume, record=asked)
         if as_json:
             screen.print_json(_json(run))
         else:
             _summary(run)
+
+
+def _run(repo: Repository, file: Path, settings: list[str], code: list[Path] | None, **given: Any) -> Run:
+    model, marks = _read(file, settings, code)
+    from layerwise.cli.progress import watch
+    from layerwise.engine.run import train as start
+    from layerwise.graph import yaml
+
+    # A value of the command line is on no line of the file.
+    lines = contextlib.nullcontext() if settings else yaml.in_file(marks)
+    with lines, watch() as observer:
+        return start(model, repo=repo, observers=[observer], **given)
 
 
 def _read(file: Path, settings: list[str], code: list[Path] | None) -> tuple[Model, Marks]:
@@ -147,7 +165,8 @@ def _before(run: Run) -> tuple[str, Mapping[str, float]] | None:
 def _next(address: str) -> list[tuple[str, str]]:
     model = address.partition("@")[0]
     return [
-        ("look into it", f"layerwise show {address}"),
+        ("see its layers", f"layerwise show {address}"),
+        ("follow a row", f"layerwise trace {address} --row 0"),
         ("let it answer", f"layerwise predict {address} ROWS.csv"),
         ("give it a name", f"layerwise alias {address} champion"),
         ("compare", f"layerwise log {model}"),

@@ -79,6 +79,7 @@ def _show_repaired(done: Repaired) -> None:
                 ("aliases", f"{done.aliases:,}"),
                 ("runs", f"{done.runs:,} with {screen.plural(done.metrics, 'metric')}"),
                 ("objects", f"{done.objects:,} in {screen.plural(done.packs, 'pack')}"),
+                *([("records", screen.plural(done.records, "set"))] if done.records else []),
                 *([("the old catalog", done.old)] if done.old else []),
             ]
         ),

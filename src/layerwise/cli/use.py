@@ -1,4 +1,4 @@
-"""``layerwise evaluate``, ``predict``, ``trace`` and ``export``: a version at work."""
+"""``layerwise evaluate``, ``predict`` and ``export``: a version at work."""
 
 from __future__ import annotations
 
@@ -6,31 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
-from layerwise.cli import screen
-from layerwise.cli.asked import Asked, FromData, OneRow, Rows, SomeRows, asked_rows
-from layerwise.cli.options import AsJson, Code, VersionOf, open_repository
+from layerwise.cli import recording, screen
+from layerwise.cli.asked import Asked, FromData, Rows, SomeRows, asked_rows
+from layerwise.cli.options import AsJson, Code, VersionOf, load, open_repository
+from layerwise.cli.recording import Layers, Record
 from layerwise.words import parse_version
 
 if TYPE_CHECKING:
     from layerwise.engine.answers import Answers
-    from layerwise.engine.trace import Trace
     from layerwise.engine.version import Version
-    from layerwise.repo import Repository
-
-
-def load(repo: Repository, address: str, code: list[Path] | None) -> Version:
-    """Return a version, opened, with the user's own code in the program."""
-    parts = parse_version(address)
-    # Before torch is loaded: a wrong name is answered at once.
-    repo.find(parts)
-    with screen.waiting("loading PyTorch"):
-        from layerwise.cli.code import run_code
-        from layerwise.engine.version import load as opened
-
-        run_code(code)
-        return opened(address, repo=repo)
 
 
 def evaluate(
@@ -40,15 +25,21 @@ def evaluate(
         str | None, typer.Option("--data", metavar="NAME[@N]", help="Another dataset than that of the training.")
     ] = None,
     split: Annotated[str, typer.Option(metavar="SPLIT", help="test, validation, train, or all.")] = "test",
+    record: Record = None,
+    layers: Layers = None,
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a version on the rows of a dataset."""
+    """Measure a version on the rows of a dataset.
+
+    With --record, what leaves the layers is kept for rows that are measured: of sample:N of them, or of all.
+    """
+    asked = recording.asked(record, layers=layers)
     with open_repository(context) as repo:
         opened = load(repo, version, code)
         dataset = repo.dataset(data or opened.data_address)
         with screen.waiting(f"measuring {opened.address}"):
-            metrics = opened.evaluate(dataset, split)
+            metrics = opened.evaluate(dataset, split, record=asked)
     if as_json:
         screen.print_json({"version": opened.address, "data": dataset.address, "split": split, "metrics": metrics})
         return
@@ -112,59 +103,6 @@ def _answered(opened: Version, asked: Asked) -> Answers:
         found = opened.predict(asked.up_to(max(asked.places)))
         return Answers(found.version, found.table.take(list(asked.places)))
     return opened.predict(pa.concat_tables([asked.table.slice(place, 1) for place in asked.places]))
-
-
-def trace(
-    context: typer.Context,
-    version: VersionOf,
-    rows: Rows = None,
-    row: OneRow = None,
-    data: FromData = None,
-    code: Code = None,
-    as_json: AsJson = False,
-) -> None:
-    """Follow one row through every layer: what it was as it left each of them.
-
-    The row is the first one given, or that of --row, which picks as in predict.
-    """
-    with open_repository(context) as repo:
-        asked = asked_rows(repo, repo.manifest(repo.find(parse_version(version))), rows, [row] if row else (), data)
-        place = asked.places[0] if asked.places else 0
-        opened = load(repo, version, code)
-        # A window over time looks at the rows before this one.
-        found = opened.trace(asked.up_to(place) if opened.tables_whole else asked.table.slice(place, 1))
-    if as_json:
-        layers = [
-            {"layer": p.layer, "kind": p.kind, "shape": p.shape, "summary": None if p.missing else p.summary}
-            for p in found.passages
-        ]
-        screen.print_json({"version": opened.address, "row": place, "layers": layers, "answer": found.answers[0]})
-    else:
-        _show_trace(found, f"row {place}{f' of {asked.where}' if asked.where else ''}{_key(asked)}")
-
-
-def _key(asked: Asked) -> str:
-    return f", key {asked.keys[0]}" if asked.keys else ""
-
-
-def _show_trace(found: Trace, which: str) -> None:
-    rows = [[screen.words(one.layer, screen.NAME), _short(one.kind), one.shape, one.summary] for one in found.passages]
-    answer = found.answers.cells
-    screen.show(
-        screen.line((found.version, screen.HEAD), f" on {which}"),
-        "",
-        screen.columns(
-            "layer", "kind", "shape", "what left it", rows=rows, right=["shape"], wide=["what left it"], spare=["kind"]
-        ),
-        "",
-        screen.facts(zip(answer[0], answer[1], strict=True)),
-    )
-
-
-def _short(kind: str) -> Text:
-    from layerwise.graph.kinds import shortest
-
-    return screen.words(shortest(kind).removeprefix("torch.nn."), screen.FAINT)
 
 
 def export(

@@ -69,7 +69,8 @@ class Answers:
 
 def _head(field: pa.Field) -> str:
     unit = (field.metadata or {}).get(b"unit", b"").decode()
-    return f"{field.name} ({visible(unit)})" if unit else str(field.name)
+    # A column may be called by a class, and classes are data.
+    return f"{visible(field.name)} ({visible(unit)})" if unit else visible(field.name)
 
 
 def cell(value: Any) -> str:

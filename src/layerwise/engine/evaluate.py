@@ -17,6 +17,7 @@ from layerwise.graph.graph import Graph
 from layerwise.graph.layer import at_layer
 from layerwise.layers.base import AnswerKind, Padded, State, Value, as_tensor
 from layerwise.layers.network import Network
+from layerwise.layers.observed import Observe
 
 CANONICAL = 64
 """Rows a batch when nothing learns, always. Torch's kernels add up in another order for another size, so one size for
@@ -38,18 +39,22 @@ class Live:
         live = live_layers(self.graph)
         return [name for name in self.graph.wiring if name in live]
 
-    def inputs(self, values: dict[str, Value], generator: torch.Generator | None = None) -> list[Value]:
-        """Return what enters the network; with a generator, live layers draw from it."""
+    def inputs(
+        self, values: dict[str, Value], generator: torch.Generator | None = None, observe: Observe | None = None
+    ) -> list[Value]:
+        """Return what enters the network; with a generator, live layers draw; ``observe`` is told of them."""
         for name in self.order:
             kind = data_kind(self.graph.by_name[name])
             value = kind.run(*(values[source] for source in self.graph.wiring[name]), state=self.states.get(name, {}))
             values[name] = kind.draw(value, generator) if kind.live and generator is not None else value
+            if observe is not None:
+                observe(name, values[name])
         return [moved(values[name], self.device) for name in self.network.entries]
 
-    def run(self, inputs: list[Value]) -> Tensor:
+    def run(self, inputs: list[Value], observe: Observe | None = None) -> Tensor:
         """Return what leaves the network for what enters it, [batch, ...]; an error says in which layer it came."""
         try:
-            return as_tensor(self.network(*inputs))
+            return as_tensor(self.network(*inputs, observe=observe))
         except LayerwiseError:
             raise
         except Exception as error:

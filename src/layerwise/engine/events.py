@@ -52,6 +52,27 @@ class EpochEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerWarned:
+    """Something goes wrong in a layer: ``dead``, ``exploding``, ``vanishing``, ``saturated`` or ``nan``.
+
+    ``layer`` is the first one in the model's order in which it appeared, in ``epoch``; ``text`` says what was found,
+    and what to do.
+    """
+
+    epoch: int
+    layer: str
+    what: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsLost:
+    """Something that was to be recorded is not, and why. The run goes on, and its result is what it would have been."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run is over. ``outcome`` is ``done``, ``stopped early`` or ``stopped``; ``best`` the epoch that is kept."""
 
@@ -60,7 +81,7 @@ class RunEnded:
     seconds: float
 
 
-Event: TypeAlias = RunStarted | Phase | Step | EpochEnded | RunEnded
+Event: TypeAlias = RunStarted | Phase | Step | EpochEnded | LayerWarned | RecordsLost | RunEnded
 Observer: TypeAlias = Callable[[Event], None]
 
 

@@ -14,11 +14,13 @@ from layerwise.canonical import digest
 from layerwise.engine.determinism import seed_torch
 from layerwise.engine.evaluate import Live
 from layerwise.engine.failing import enough_memory
+from layerwise.engine.recording.watch import Watch
 from layerwise.engine.settle import Settled
 from layerwise.engine.training import Training, at_setting
 from layerwise.errors import InvalidData, InvalidGraph
 from layerwise.graph.layer import at_layer
 from layerwise.layers.base import AnswerKind, State
+from layerwise.layers.observed import Observe
 from layerwise.layers.optimizers import load_optimizer, make_optimizer, optimizer_tensors
 from layerwise.layers.schedules import load_schedule, make_schedule, schedule_state
 
@@ -42,15 +44,15 @@ class Truth:
 
 
 class Learner:
-    """Network, optimizer and schedule of a run."""
+    """Network, optimizer and schedule of a run, and what looks on while it learns."""
 
-    def __init__(self, live: Live, truth: Truth, training: Training, *, steps: int) -> None:
+    def __init__(self, live: Live, truth: Truth, training: Training, *, steps: int, watch: Watch | None = None) -> None:
         named = [(name, parameter) for name, parameter in live.network.named_parameters() if parameter.requires_grad]
         if not named:
             raise InvalidGraph(
                 f"the model {live.graph.name!r} has no weights to train: every layer is frozen or has none"
             )
-        self.live, self.truth, self.training = live, truth, training
+        self.live, self.truth, self.training, self.watch = live, truth, training, watch
         # The loss is taken on the device; metrics and decoding are on the CPU, as in serving.
         self._state = {name: tensor.to(live.device) for name, tensor in truth.state.items()}
         self.parameters = [parameter for _, parameter in named]
@@ -85,22 +87,32 @@ class Learner:
         seen = 0
         with enough_memory(self.training.batch):
             for step, chunk in enumerate(steps_of(order, self.training.batch), start=1):
-                total += self.step(settled, chunk, generator) * len(chunk)
+                observe = None if self.watch is None else self.watch.begin(number, step, chunk)
+                total += self.step(settled, chunk, generator, observe) * len(chunk)
                 seen += len(chunk)
                 each(step, len(chunk))
         return self._finite(float(total) / max(seen, 1), number)
 
-    def step(self, settled: Settled, chunk: Tensor, generator: torch.Generator) -> Tensor:
+    def step(
+        self, settled: Settled, chunk: Tensor, generator: torch.Generator, observe: Observe | None = None
+    ) -> Tensor:
         """Take one step on a batch of rows and return its loss, a scalar tensor."""
-        outputs = self.live.run(self.live.inputs(settled.take(chunk), generator))
+        inputs = self.live.inputs(settled.take(chunk), generator, observe)
+        outputs = self.live.run(inputs, observe)
         truth = settled.truth.index_select(0, chunk).to(self.live.device)
         loss = self.truth.kind.loss(outputs, truth, self._state)
+        if self.watch is not None:
+            self.watch.computed(loss, inputs)
         for parameter in self.parameters:  # zero_grad does this, at some cost around it
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.watch is not None:
+            self.watch.learned()
         if self.training.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.training.clip)
         self.optimizer.step()
+        if self.watch is not None:
+            self.watch.updated()
         if self.schedule is not None:
             self.schedule.after_step()
         return loss.detach()

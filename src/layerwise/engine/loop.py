@@ -16,7 +16,7 @@ from layerwise.engine.events import EpochEnded, Observer, Step, tell
 from layerwise.engine.journal import Journal
 from layerwise.engine.learner import Learner
 from layerwise.engine.training import Training
-from layerwise.errors import InvalidConfig, nearest
+from layerwise.errors import InvalidConfig, InvalidData, nearest
 from layerwise.words import shorten
 
 
@@ -114,7 +114,12 @@ class Loop:
     def _one(self) -> None:
         started = time.perf_counter()
         number = self.epoch + 1
-        loss = self.train_epoch(number, each=lambda step, rows: tell(self.observers, Step(number, step, rows)))
+        try:
+            loss = self.train_epoch(number, each=lambda step, rows: tell(self.observers, Step(number, step, rows)))
+        except InvalidData:
+            # What was seen of the layers until then says where it came from.
+            self.journal.note(number, self._layers(number))
+            raise
         validation = self.validate()
         self.learner.after_epoch(validation)
         metrics = {"train/loss": loss, **{f"validation/{name}": value for name, value in validation.items()}}
@@ -125,8 +130,11 @@ class Loop:
             # The copy first: Ctrl-C may come between the two.
             self.kept = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
             self.best = number
-        self.journal.note(number, metrics)
+        self.journal.note(number, {**metrics, **self._layers(number)})
         tell(self.observers, EpochEnded(number, metrics, best, time.perf_counter() - started))
+
+    def _layers(self, number: int) -> Mapping[str, float]:
+        return {} if self.learner.watch is None else self.learner.watch.ended(number)
 
     @property
     def leader(self) -> int:

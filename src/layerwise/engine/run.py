@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,6 +23,8 @@ from layerwise.engine.learner import Learner
 from layerwise.engine.loop import Loop, Outcome
 from layerwise.engine.model import Model
 from layerwise.engine.prepare import Prepared, find_dataset, prepare
+from layerwise.engine.recording.recorded import LiveLayer, recorded
+from layerwise.engine.recording.running import RunRecording, asked_for
 from layerwise.engine.training import Training, at_setting
 from layerwise.engine.version import Version
 from layerwise.errors import InvalidGraph, LayerwiseError
@@ -63,6 +65,10 @@ class Run:
         """The metrics of the kept epoch, those on the test rows among them."""
         return self.version.metrics
 
+    def recorded(self, layer: str) -> LiveLayer:
+        """Return what left a layer while the model trained (``record="all"``), or raise NotFound."""
+        return recorded(self.id, layer, repo=self.version.repo)
+
 
 def train(
     model: Model,
@@ -72,6 +78,7 @@ def train(
     observers: Sequence[Observer] = (),
     message: str = "",
     resume: bool = True,
+    record: object = None,
     **settings: Any,
 ) -> Run:
     """Train a model on a dataset and keep the result as a new version.
@@ -83,6 +90,10 @@ def train(
         observers: called with every event of the run (``layerwise.engine.events``); they change nothing.
         message: why, to be kept with the version.
         resume: whether to go on from the checkpoint of the same run that was broken off.
+        record: what is kept of what leaves the layers (``Recording``): ``sample:256`` (so many validation rows as the
+            version answers them, and statistics along the run), ``all`` (and what left each layer for every training
+            row while it trained), ``stats`` or ``off``; what stands under ``train:`` in the model where not given.
+            No bit of the result depends on it.
         **settings: any field of ``Training``: ``epochs=10``, ``lr=1e-3``, ``seed=7`` …
 
     Raises:
@@ -100,6 +111,7 @@ def train(
     door = repo or default_repository()
     check_text(message, "a message")
     training = Training.from_mapping({**model.train, **settings})
+    asked = asked_for(record, model)
     dataset = find_dataset(door, model, data)
     started = time.perf_counter()
     with ExitStack() as stack:
@@ -109,20 +121,28 @@ def train(
         prepared = prepare(door, model, dataset, training, device, observers)
         environment = capture(device)
         run = f"r-{secrets.token_hex(6)}"
-        loop = _loop(door, prepared, run, observers)
+        recording = RunRecording(door, asked, run, observers)
+        loop = _loop(door, prepared, recording)
         settings = {"data": dataset.address, "training": training.to_json()}
         door.start_run(run, model.name, {"model": model.to_json(), **settings})
-        try:
+        with _told_if_failed(door, run):
             outcome = _trained(loop, prepared, run, observers, resume=resume)
             version = commit(door, prepared, run, outcome, environment, message)
-        except BaseException:
-            # What went wrong is what counts, not that this could not be written down either.
-            with suppress(OSError, LayerwiseError):
-                door.finish_run(run, "failed", None)
-            raise
+    recording.keep(version, prepared)
     seconds = time.perf_counter() - started
     tell(observers, RunEnded(outcome.how, outcome.best, seconds))
     return Run(run, version, outcome.how, outcome.best, outcome.history, seconds, outcome.resumed)
+
+
+@contextmanager
+def _told_if_failed(door: Repository, run: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        # What went wrong is what counts, not that this could not be written down either.
+        with suppress(OSError, LayerwiseError):
+            door.finish_run(run, "failed", None)
+        raise
 
 
 def _trained(loop: Loop, prepared: Prepared, run: str, observers: Sequence[Observer], *, resume: bool) -> Outcome:
@@ -135,9 +155,10 @@ def _steps(prepared: Prepared) -> int:
     return max(1, -(-len(prepared.positions["train"]) // prepared.training.batch))
 
 
-def _loop(door: Repository, prepared: Prepared, run: str, observers: Sequence[Observer]) -> Loop:
-    training, train_rows = prepared.training, prepared.rows("train")
-    learner = Learner(prepared.live, prepared.truth, training, steps=_steps(prepared))
+def _loop(door: Repository, prepared: Prepared, recording: RunRecording) -> Loop:
+    training, train_rows, steps = prepared.training, prepared.rows("train"), _steps(prepared)
+    watch = recording.watch(prepared, steps)
+    learner = Learner(prepared.live, prepared.truth, training, steps=steps, watch=watch)
     validation = prepared.rows("validation")
     loop = Loop(
         learner=learner,
@@ -146,8 +167,8 @@ def _loop(door: Repository, prepared: Prepared, run: str, observers: Sequence[Ob
         validate=partial(
             measure, prepared.live, prepared.truth.kind, prepared.truth.state, prepared.settled, validation
         ),
-        observers=observers,
-        journal=Journal(partial(door.log_metrics, run)),
+        observers=recording.observers,
+        journal=Journal(partial(door.log_metrics, recording.run)),
         checkpoints=Checkpoints(door.store.disk, digest_value("run.v1", prepared.key)),
     )
     loop.hold_monitor()

@@ -29,6 +29,20 @@ def _raw(tensor: Tensor) -> RawTensor:
     return RawTensor(_WORDS[tensor.dtype], tuple(tensor.shape), data)
 
 
+def word_of(dtype: torch.dtype) -> str:
+    """Return the store's word for a type of numbers.
+
+    >>> word_of(torch.float16)
+    'F16'
+    """
+    return _WORDS[dtype]
+
+
+def dtype_of(word: str) -> torch.dtype:
+    """Return the type of numbers that the store's word stands for."""
+    return _TYPES[word]
+
+
 def digest_tensors(tensors: Mapping[str, Tensor]) -> Digest:
     """Return the digest of tensors: names, types, shapes and bits."""
     return digest_raw(to_raw(tensors))

@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from layerwise.data.split import Split
+from layerwise.engine.recording.asked import Recording
 from layerwise.errors import InvalidConfig, InvalidLayer, nearest
 from layerwise.graph.kinds import fit_type
 from layerwise.words import shorten
+
+RECORD = "record"
+"""What stands beside the settings under ``train:`` and says what is to be recorded (``Recording``)."""
 
 _POSITIVE = ("epochs", "batch", "lr", "clip", "patience", "threads")
 
@@ -67,8 +71,14 @@ class Training:
         hints = typing.get_type_hints(cls)
         found: dict[str, Any] = {}
         for key, value in settings.items():
+            if key == RECORD:
+                # What is recorded changes no bit of a run: it is said here, and is no setting of the training.
+                Recording.parse(value)
+                continue
             if key not in hints:
-                raise InvalidConfig(f"there is no training setting {shorten(str(key))}.{nearest(str(key), hints)}")
+                raise InvalidConfig(
+                    f"there is no training setting {shorten(str(key))}.{nearest(str(key), [*hints, RECORD])}"
+                )
             found[key] = _split(value) if key == "split" else _fitted(key, value, hints[key])
         return cls(**found)
 

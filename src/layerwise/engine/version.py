@@ -17,12 +17,18 @@ from layerwise.data.dataset import Dataset, as_table
 from layerwise.data.split import Split, split_rows
 from layerwise.engine.answers import Answers
 from layerwise.engine.evaluate import Live, score
+from layerwise.engine.looking.asking import Looking
+from layerwise.engine.looking.comparing import Comparison, compare
+from layerwise.engine.looking.layer import LayerView
+from layerwise.engine.looking.neighbours import Neighbours
+from layerwise.engine.looking.trace import Trace, follow
 from layerwise.engine.model import Model
 from layerwise.engine.ports import ports_of
+from layerwise.engine.recording.asked import Recording
+from layerwise.engine.recording.keeping import record_asked
 from layerwise.engine.rows import Rows, ready, run_data
 from layerwise.engine.settle import encoded, settled_layers
 from layerwise.engine.tensors import from_raw
-from layerwise.engine.trace import Trace, follow
 from layerwise.engine.tracking import Tracker
 from layerwise.errors import InvalidData, InvalidGraph, NotFound, nearest
 from layerwise.graph import shapes
@@ -97,6 +103,9 @@ class Version:
     @functools.cached_property
     def live(self) -> Live:
         """The live part with the version's weights, on the CPU, in evaluation mode."""
+        return self._answering()
+
+    def _answering(self) -> Live:
         ports = shapes.check(self.model, ports_of(self.types), self.states)
         # New weights are drawn only to be replaced: whoever opens a version finds torch's generator as it was.
         with torch.random.fork_rng(devices=[]):
@@ -112,6 +121,15 @@ class Version:
         """
         self.tracker  # noqa: B018 (from here on writes count)
         return self.live.network.plain
+
+    @property
+    def untouched(self) -> Live:
+        """The live part as the version has it: another one than ``live`` once the module was handed out."""
+        return self._second if "tracker" in self.__dict__ else self.live
+
+    @functools.cached_property
+    def _second(self) -> Live:
+        return self._answering()
 
     @functools.cached_property
     def tracker(self) -> Tracker:
@@ -169,13 +187,19 @@ class Version:
         with at_layer(layer.name if layer else "", kind.title):
             return Answers(self.address, kind.decode(outputs, self.answer_state))
 
-    def evaluate(self, data: Dataset | str | None = None, split: str = "test") -> dict[str, float]:
+    def evaluate(
+        self, data: Dataset | str | None = None, split: str = "test", *, record: object = None
+    ) -> dict[str, float]:
         """Return loss and metrics on a split of a dataset.
 
         Args:
             data: the dataset; that of the training where not given.
             split: ``train``, ``validation``, ``test`` as the training split them, or ``all`` rows.
+            record: what is kept of what leaves the layers for these rows: ``all``, ``sample:256`` … (``Recording``).
         """
+        asked = None if record is None else Recording.parse(record)
+        if asked is not None:
+            asked.chosen(self.model)
         dataset = self.repo.dataset(data or self.data_address) if not isinstance(data, Dataset) else data
         positions = None
         if split != "all":
@@ -185,6 +209,8 @@ class Version:
             positions = found[split]
         if not len(dataset) or (positions is not None and not len(positions)):
             raise InvalidData(f"the split {split!r} of {dataset.address} has no rows")
+        if asked is not None:
+            record_asked(self, dataset, positions, asked)
         return self._scores(dataset, positions)
 
     def _scores(self, dataset: Dataset, positions: np.ndarray[Any, Any] | None) -> dict[str, float]:
@@ -202,12 +228,53 @@ class Version:
         """The dataset version that the training read, e.g. ``digits-data@1``."""
         return f"{self.manifest.data['name']}@{self.manifest.data['number']}"
 
+    @functools.cached_property
+    def _looking(self) -> Looking:
+        return Looking(self)
+
+    @functools.cached_property
+    def _views(self) -> dict[str, LayerView]:
+        return {}
+
+    def layer(self, path: str, data: Dataset | str | None = None) -> LayerView:
+        """Return one layer, to look at what left it: ``version.layer("edges").record(17)``.
+
+        Args:
+            path: the layer's path, e.g. ``stage1.edges``; ``name:2`` for its second pass.
+            data: whose rows are meant by position and id; those of the training where not given.
+
+        Raises:
+            NotFound: no such layer, with the nearest.
+        """
+        view = self._views.get(path) if data is None else None
+        if view is None:
+            view = LayerView(self._looking if data is None else Looking(self, data), path)
+            if data is None:
+                self._views[path] = view
+        return view
+
     def trace(self, row: Any) -> Trace:
-        """Follow one row through every layer: what it was as it left each of them."""
-        table = as_table(row, self.types)
-        if table.num_rows != 1 and not self.tables_whole:
-            raise InvalidData(f"a trace follows one row; found {table.num_rows}")
-        return follow(self.address, self.live, table, self.answer, self.answer_state)
+        """Follow one row through every layer: what it was as it left each of them.
+
+        Args:
+            row: as for ``layer(…).look``: a position, an id, a Row, or the row itself.
+
+        Raises:
+            NotFound, InvalidData: the row is not there, or does not fit what the version was trained on.
+        """
+        return follow(self._looking, row)
+
+    def nearest(self, row: Any, layer: str, k: int = 10, **how: Any) -> Neighbours:
+        """Return the rows that are nearest to one as they leave a layer; see ``LayerView.nearest``."""
+        return self.layer(layer).nearest(row, k, **how)
+
+    def compare(self, a: Any, b: Any) -> Comparison:
+        """Return two rows beside each other as they leave every layer: how far apart, and where they part most.
+
+        Args:
+            a, b: each as for ``trace``.
+        """
+        return compare(self._looking, a, b)
 
     def _repr_html_(self) -> str:
         return f"<b>{escape(self.address)}</b>{self.model._repr_html_()}"

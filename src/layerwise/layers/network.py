@@ -98,6 +98,16 @@ def layer_states(network: Network) -> dict[str, dict[str, Tensor]]:
     return found
 
 
+def layer_parameters(network: Network) -> dict[str, list[nn.Parameter]]:
+    """Return the parameters of each layer by its path, in the network's order; layers that have none are left out."""
+    paths = [path for path, _ in network.walk()]
+    known, whole = set(paths), paths[0] if paths else ""
+    found: dict[str, list[nn.Parameter]] = {}
+    for key, parameter in network.named_parameters():
+        found.setdefault(_owner(key, known, whole)[0], []).append(parameter)
+    return found
+
+
 def _owner(key: str, paths: set[str], whole: str) -> tuple[str, str]:
     # The longest path in front of the key; a wrapped module's own tensors have none and belong to the layer itself.
     owner = key.rpartition(".")[0]

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
@@ -143,6 +143,8 @@ class Recurrent(FieldKind):
             # Forward in time, padding comes after everything that counts: it cannot reach a true step.
             outputs: Tensor = module(values)[0]
             return outputs
+        if isinstance(module, nn.RNNBase) and not module.training and values.device.type == "cpu":
+            return _both_ways(module, values, lengths.clamp(min=1))
         # The way back begins at each row's true end. A row of no steps is run as one and cleared afterwards.
         packed = pack_padded_sequence(values, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
         unpacked, _ = pad_packed_sequence(module(packed)[0], batch_first=True, total_length=values.shape[1])
@@ -158,6 +160,40 @@ class Recurrent(FieldKind):
             half = outputs.shape[-1] // 2
             ahead = torch.cat([ahead[:, :half], outputs[:, 0, half:]], dim=1)
         return ahead if lengths is None else ahead * (lengths > 0)[:, None]
+
+
+def _both_ways(module: nn.RNNBase, values: Tensor, lengths: Tensor) -> Tensor:
+    """Return what the module makes of rows of different lengths, each direction by itself over the whole batch.
+
+    A packed sequence has fewer rows at each later step, and torch adds up in another order for another number of rows:
+    a row's bits would depend on its neighbours' lengths.
+    """
+    places = torch.arange(values.shape[1], device=values.device).expand(len(values), -1)
+    # Turned twice, a row is as it was; the padding stays behind it.
+    turned = torch.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
+    weights = module.all_weights
+    for ahead, back in zip(weights[::2], weights[1::2], strict=True):
+        there = _one_way(module, values, ahead)
+        values = torch.cat([there, _turn(_one_way(module, _turn(values, turned), back), turned)], dim=2)
+    return values
+
+
+def _turn(values: Tensor, places: Tensor) -> Tensor:
+    return values.gather(1, places[:, :, None].expand(-1, -1, values.shape[2]))
+
+
+_RUNS: Mapping[str, Callable[..., Any]] = {
+    "GRU": torch.gru, "LSTM": torch.lstm, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu,
+}  # fmt: skip
+
+
+def _one_way(module: nn.RNNBase, values: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    run = _RUNS[module.mode]
+    start = values.new_zeros(1, len(values), module.proj_size or module.hidden_size)
+    state = (start, values.new_zeros(1, len(values), module.hidden_size)) if module.mode == "LSTM" else start
+    # After the bias: layers, dropout, learning, two directions, batch first.
+    found: Tensor = run(values, state, weights, module.bias, 1, 0.0, False, False, True)[0]
+    return found
 
 
 @register("torch.nn.RNN")

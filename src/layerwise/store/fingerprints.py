@@ -64,11 +64,6 @@ class Fingerprints:
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
             return list(pool.map(self.digest, objects))
 
-    def learn(self, digest: Digest, view: memoryview) -> None:
-        """Remember that ``view`` has that digest: it was just compared."""
-        if len(view) >= SMALLEST:
-            self._remember(self._fingerprint([view], len(view)), digest)
-
     def _fingerprint(self, views: Sequence[memoryview], length: int) -> tuple[bytes, int]:
         hasher = xxhash.xxh3_128(seed=self._key)
         for view in views:

@@ -6,6 +6,8 @@ view of the pack, checked against the digest. `layerwise.store.store` has an exa
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from layerwise import canonical
 from layerwise.errors import Damaged, NotFound
 from layerwise.store.blobs import Blobs
@@ -27,7 +29,7 @@ class Objects:
         self._verified: dict[Digest, Location] = {}
         self._fingerprints = Fingerprints()
 
-    def get(self, digest: Digest, what: str = "", *, learn: bool = False) -> memoryview:
+    def get(self, digest: Digest, what: str = "") -> memoryview:
         """Return an object's bytes: a read-only view of its pack, mapped into memory, not copied.
 
         The bytes are compared with the digest the first time this process reads them. One that a collector packed
@@ -36,18 +38,17 @@ class Objects:
         Args:
             digest: the object.
             what: how a message names it, e.g. ``"the state of digits@3/edges"``.
-            learn: whether to recognise these bytes when they are put again.
 
         Raises:
             NotFound: there is no such object.
             Damaged: the pack is absent, cut off or changed; names the object and the pack.
         """
         try:
-            return self._get(digest, learn)
+            return self._get(digest)
         except Damaged as error:
             raise Damaged(f"{what}: {error}" if what else str(error)) from None
 
-    def _get(self, digest: Digest, learn: bool) -> memoryview:
+    def _get(self, digest: Digest) -> memoryview:
         known = self._verified.get(digest)
         if known is not None:
             try:
@@ -68,15 +69,23 @@ class Objects:
         if canonical.digest_bytes([view]) != digest:
             self._blobs.forget(pack_name(location.pack))
             raise damaged(digest, location.pack, "its bytes have changed")
-        if learn:
-            self._fingerprints.learn(digest, view)
         if location.coding is None:
             self._verified[digest] = location
         return view
 
-    def verified_at(self, digest: Digest) -> Location | None:
-        """Return where an object lies whose bytes were compared here, as they are; None where it is coded."""
-        return self._verified.get(digest)
+    def places(self, digests: Collection[Digest]) -> dict[Digest, Location]:
+        """Return where those of ``digests`` lie that are there: where they were compared before, or may be now."""
+        known = {digest: self._verified[digest] for digest in digests if digest in self._verified}
+        others = {parse_digest(digest) for digest in digests if digest not in known}
+        return known | (self._catalog.packs.locate_all(others) if others else {})
+
+    def was_compared(self, digest: Digest, at: Location) -> bool:
+        """Tell whether this process compared the bytes at a place with an object's digest."""
+        return self._verified.get(digest) == at
+
+    def note_compared(self, digest: Digest, at: Location) -> None:
+        """Remember that the bytes at a place are the object's, as they are: they need not be compared again."""
+        self._verified[digest] = at
 
     def stored(self, digest: Digest) -> Stored:
         """Return an object as it lies in its pack, not compared with anything; raises NotFound or Damaged."""
@@ -93,14 +102,6 @@ class Objects:
             return stored
         here = Stored(at.coding, stored, at.length)
         return unpack(digest, lambda wanted: here if wanted == digest else self.stored(wanted))
-
-    def has(self, digest: Digest) -> bool:
-        """Tell whether there is such an object."""
-        return self._catalog.packs.locate(parse_digest(digest)) is not None
-
-    def size(self, digest: Digest) -> int:
-        """Return the length of an object in bytes, or raise NotFound."""
-        return self._locate(digest).length
 
     def writing(self, pack_bytes: int = 0) -> PackWriter:
         """Return a writer, to be used in a ``with``: what it put is there when the block ends.

@@ -21,6 +21,9 @@ MAX_PAGE = 100_000
 MAX_TEXT = 100_000
 """Longest message, and longest name of an actor, in characters."""
 
+MAX_PART = 2_000
+"""Longest name of a part of a set of records, in characters."""
+
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}\Z")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d(T[0-9:.]{5,15}(Z|[+-]\d\d:\d\d)?)?\Z")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]{5,15}(Z|[+-]\d\d:\d\d)\Z")
@@ -111,6 +114,44 @@ class Location:
     length: int
     stored: int
     coding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A set of records, or what was made of one of them to be found faster.
+
+    Attributes:
+        record: the object of the set.
+        part: which of what was made of it; empty: the set itself.
+        digest: the object of the part; of the set itself, ``record``.
+        version: the digest of the manifest of the version whose records these are.
+        bytes: what it names takes, whatever it shares with others.
+        created: when; ISO 8601 in UTC.
+        expires: from when on it is as if it were not there; None: never.
+        number: in which order they were made; 0 where it has none yet.
+    """
+
+    record: Digest
+    part: str
+    digest: Digest
+    version: Digest
+    bytes: int
+    created: str
+    expires: str | None
+    number: int = 0
+
+
+def check_recording(row: Recording) -> None:
+    """Raise InvalidName for a set of records that the catalog cannot hold."""
+    for digest in (row.record, row.digest, row.version):
+        parse_digest(digest)
+    if not isinstance(row.part, str) or len(row.part) > MAX_PART or "\0" in row.part:
+        raise InvalidName(f"{shorten(str(row.part))} is no part of a set of records: at most {MAX_PART} characters")
+    if not isinstance(row.bytes, int) or not 0 <= row.bytes < 2**63:
+        raise InvalidName(f"a set of records has {shorten(row.bytes)} bytes; expected a whole number from 0")
+    for time in (row.created, row.expires):
+        if time is not None:
+            _check_time(time)
 
 
 def check_sort(sort: object) -> str:

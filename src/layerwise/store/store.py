@@ -32,6 +32,7 @@ from layerwise.store.names_log import NAME as NAMES
 from layerwise.store.names_log import NamesLog
 from layerwise.store.objects import Objects
 from layerwise.store.packs import FOLDERS
+from layerwise.store.seals import Seals, compares_always
 from layerwise.words import shorten
 
 __all__ = ["CATALOG", "CONFIG", "FORMAT", "Store"]
@@ -56,6 +57,7 @@ class Store:
         objects: what its packs hold.
         catalog: what it knows.
         id: which one it is.
+        seals: what need not be compared again; none where packs are not files.
     """
 
     address: str
@@ -66,6 +68,7 @@ class Store:
     objects: Objects
     catalog: Catalog
     id: str
+    seals: Seals | None = None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], create: bool = True, *, disk: Disk | None = None) -> Store:
@@ -82,7 +85,9 @@ class Store:
             InvalidName: an address breaks the grammar.
             Unsupported: it is of a newer format, or the object store cannot be trusted with it.
             Unreachable: the object store did not answer, or refused.
+            InvalidConfig: ``LAYERWISE_VERIFY`` says what is not known.
         """
+        always = compares_always()
         if is_remote(path):
             return cls._open_shared(parse_remote(path), create)
         disk = disk or Disk(path)
@@ -101,7 +106,8 @@ class Store:
         names = NamesLog(disk)
         lock = partial(disk.lock, "catalog.lock")
         catalog = Catalog(Ledger(disk.path / CATALOG, lock, names, before_making=partial(_hold_new, disk)))
-        return cls(str(disk.path), disk.path, disk, disk, names, Objects(disk, catalog), catalog, str(config["id"]))
+        objects, seals = Objects(disk, catalog), Seals(disk, always=always)
+        return cls(str(disk.path), disk.path, disk, disk, names, objects, catalog, str(config["id"]), seals)
 
     @classmethod
     def _open_shared(cls, address: str, create: bool) -> Store:
@@ -117,7 +123,7 @@ class Store:
 
     def loading(self) -> Loading:
         """Return a load: objects that can be written to, mapped, not copied."""
-        return Loading(self.blobs, self.objects)
+        return Loading(self.blobs, self.objects, self.seals)
 
     def close(self) -> None:
         """Close the catalog and forget mapped packs; views that were handed out stay good."""

@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -59,6 +61,9 @@ MAX_DIMENSIONS = 64
 MAX_VALUES = (MAX_DIMENSIONS + 16) * MAX_TENSORS
 """Most values in a header: what so many tensors of so many dimensions take, with room for the metadata."""
 
+SHORT_HEADER = 4_000
+"""Headers up to this many bytes are remembered, with what they say: layers of one shape have the same."""
+
 _METADATA = "__metadata__"
 _FIELDS = {"dtype", "shape", "data_offsets"}
 _MAX_SIZE = 2**63 - 1
@@ -87,8 +92,8 @@ class Span:
 class Header:
     """What the header of a file says, after every check: its tensors by name, in the order of their bytes."""
 
-    spans: dict[str, Span]
-    metadata: dict[str, str]
+    spans: Mapping[str, Span]
+    metadata: Mapping[str, str]
 
 
 def frame(
@@ -113,7 +118,7 @@ def frame(
     what = "the file to be written"
     _check_count(len(tensors), what)
     ordered = sorted(tensors.items(), key=lambda item: (-SIZES.get(item[1].dtype, 0), item[0]))
-    entries: list[tuple[str, str, Sequence[int], int]] = []
+    entries: list[tuple[str, str, tuple[int, ...], int]] = []
     chunks: list[Buffer] = []
     for name, tensor in ordered:
         where = f"{what}, tensor {shorten(str(name))}"
@@ -124,9 +129,16 @@ def frame(
             raise InvalidFile(
                 f"{where} has {len(data):,} bytes; {tensor.dtype} of shape {list(tensor.shape)} takes {expected:,}"
             )
-        entries.append((name, tensor.dtype, tensor.shape, expected))
+        entries.append((name, tensor.dtype, tuple(tensor.shape), expected))
         chunks.append(data)
-    return [encode_header(entries, metadata, limit=header_limit), *chunks]
+    if metadata or len(entries) > 16:
+        return [encode_header(entries, metadata, limit=header_limit), *chunks]
+    return [_known_encoding(tuple(entries), header_limit), *chunks]
+
+
+@lru_cache(maxsize=1024)
+def _known_encoding(entries: tuple[tuple[str, str, tuple[int, ...], int], ...], limit: int) -> bytes:
+    return encode_header(entries, {}, limit=limit)
 
 
 def encode_header(
@@ -170,10 +182,11 @@ def unframe(data: memoryview, what: str, *, header_limit: int = MAX_HEADER) -> d
     Raises:
         InvalidFile: naming ``what``, the tensor, what was found and what was expected.
     """
-    header = read_header(as_bytes(data), what, header_limit=header_limit)
-    whole = data.cast("B") if data.nbytes else data
-    found = header.spans.items()
-    return {name: RawTensor(span.dtype, span.shape, whole[span.begin : span.end]) for name, span in found}
+    if data.format != "B" or data.ndim != 1 or not data.c_contiguous:
+        as_bytes(data)  # Refuses what does not lie together.
+        data = data.cast("B") if data.nbytes else memoryview(b"")
+    found = read_header(data, what, header_limit=header_limit).spans.items()
+    return {name: RawTensor(span.dtype, span.shape, data[span.begin : span.end]) for name, span in found}
 
 
 def read_header(data: memoryview, what: str, *, header_limit: int = MAX_HEADER) -> Header:
@@ -186,13 +199,27 @@ def read_header(data: memoryview, what: str, *, header_limit: int = MAX_HEADER) 
         raise InvalidFile(f"{what} says its header has {length:,} bytes; at most {limit:,} are read")
     if length > len(data) - 8:
         raise InvalidFile(f"{what} is cut off: its header should have {length:,} bytes, {len(data) - 8:,} are there")
-    parsed = canonical.decode(data[8 : 8 + length], f"the header of {what}", values=MAX_VALUES)
+    start = data[: 8 + length]
+    if length <= SHORT_HEADER:
+        # What is refused is read once more, to be named.
+        with suppress(InvalidFile):
+            return _known_header(bytes(start), len(data))
+    return _parse_header(start, len(data), what)
+
+
+@lru_cache(maxsize=1024)
+def _known_header(start: bytes, end: int) -> Header:
+    return _parse_header(memoryview(start), end, "it")
+
+
+def _parse_header(start: memoryview, end: int, what: str) -> Header:
+    parsed = canonical.decode(start[8:], f"the header of {what}", values=MAX_VALUES)
     if not isinstance(parsed, dict):
         raise InvalidFile(f"the header of {what} is a {type(parsed).__name__}; expected an object")
     metadata = _checked_metadata(parsed.pop(_METADATA, {}), f"the metadata of {what}")
     _check_count(len(parsed), what)
-    spans = [(name, _read_span(name, value, 8 + length, what)) for name, value in parsed.items()]
-    return Header(_tile(spans, begin=8 + length, end=len(data), what=what), metadata)
+    spans = [(name, _read_span(name, value, len(start), what)) for name, value in parsed.items()]
+    return Header(_tile(spans, begin=len(start), end=end, what=what), metadata)
 
 
 def _read_span(name: str, value: object, start: int, what: str) -> Span:

@@ -15,7 +15,7 @@ from layerwise.store.catalog.packs import Written
 from layerwise.store.disk import Buffer
 from layerwise.store.fingerprints import Fingerprints
 from layerwise.store.packs import MAX_OBJECTS, lay_out, pack_name
-from layerwise.store.rows import Entry
+from layerwise.store.rows import Entry, Recording
 from layerwise.store.tensors import as_bytes
 from layerwise.words import Digest
 
@@ -103,6 +103,23 @@ class PackWriter:
         lease = self._held()
         self._flush()
         self._catalog.publish(entry, expected=expected, packs=self._unregistered, names=names, lease=lease, run=run)
+        self._unregistered = []
+        self._lease = None
+
+    def publish_recording(self, row: Recording, *, names: Collection[Digest]) -> None:
+        """Make what was put durable, then add a set of records that names it, in one transaction.
+
+        Args:
+            row: the set, or what was made of one.
+            names: the objects that it needs.
+
+        Raises:
+            Conflict: this writer's lease ended while it was silent.
+            NotFound: an object that it needs is not stored.
+        """
+        lease = self._held()
+        self._flush()
+        self._catalog.publish_recording(row, packs=self._unregistered, names=names, lease=lease)
         self._unregistered = []
         self._lease = None
 

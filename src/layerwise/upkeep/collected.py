@@ -49,6 +49,7 @@ class Collected:
         restored: packs taken back out of the trash: they are needed after all.
         writers: how many writers are at work.
         unreadable: files that look like packs and cannot be read; they were left where they are.
+        expired: sets of records whose time is over, forgotten first.
     """
 
     done: bool
@@ -60,6 +61,7 @@ class Collected:
     restored: Part
     writers: int
     unreadable: tuple[str, ...]
+    expired: int = 0
 
     @property
     def freed(self) -> int:

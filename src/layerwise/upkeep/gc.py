@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from layerwise.errors import LayerwiseError
+from layerwise.records.forgetting import expired, forget_expired
+from layerwise.records.live import forget_live
 from layerwise.store.catalog.collector import PackRow
 from layerwise.store.catalog.tables import DAMAGED, TRASH
 from layerwise.store.packs import pack_name
@@ -61,9 +64,12 @@ def collect(
     """
     cold_before = None if cold_after is None else datetime.now(UTC) - cold_after
     if not yes:
-        return _Collection(store, dead_share, cold_before).look()
+        found = _Collection(store, dead_share, cold_before).look()
+        return replace(found, expired=len(expired(store)))
     with store.disk.lock("gc.lock", wait=0), _lease(store):
-        return _Collection(store, dead_share, cold_before).do()
+        # First: what records alone needed that are forgotten now goes with this collection.
+        dropped = forget_expired(store)
+        return replace(_Collection(store, dead_share, cold_before).do(), expired=dropped)
 
 
 @contextlib.contextmanager
@@ -108,6 +114,8 @@ class _Collection:
         end_dead_writers(self._collector)
         recoded = self._switch()
         found["cold"] = Part(len(recoded.done), recoded.objects, recoded.before, recoded.after)
+        # Not packs, and nobody's bytes but their run's: those whose time is over.
+        forget_live(self._store.disk, expired=True)
         take_out(self._store)
         emptied = empty(self._store, self._marks)
         bring_back(self._store)

@@ -1,13 +1,14 @@
-"""What is needed: every object that a version names, and every object that one of those is coded against."""
+"""What is needed: what versions and living sets of records name, and what one of those is coded against."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from layerwise.records.reading import has_expired, read_set
 from layerwise.store.catalog.catalog import Entry
 from layerwise.store.cold.coding import bases_of
-from layerwise.store.rows import Location
+from layerwise.store.rows import Location, Recording
 from layerwise.store.store import Store
 from layerwise.upkeep.manifests import references
 from layerwise.words import Digest
@@ -17,7 +18,9 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Marks:
-    """What versions name, taken from their manifests. Every version there ever was is kept, of models and datasets.
+    """What versions and living sets of records name, taken from their manifests and sets.
+
+    Every version there ever was is kept, of models and datasets; a set of records until its time is over.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
@@ -30,8 +33,11 @@ class Marks:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._seen: set[tuple[str, str, int]] = set()
+        self._recordings: set[int] = set()
+        self.recordings = 0
+        """The largest number of a set of records that was looked at, 0 where there was none."""
         self.newest: dict[Digest, datetime] = {}
-        """The objects that versions name, and when the newest version that names each was made."""
+        """The objects that are named, and when the newest version or set that names each was made."""
 
     @property
     def versions(self) -> int:
@@ -39,17 +45,29 @@ class Marks:
         return len(self._seen)
 
     def update(self) -> None:
-        """Mark what the versions name that were published since the last time.
+        """Mark what the versions and sets of records name that were published since the last time.
 
         Raises:
-            NotFound, Damaged, InvalidFile, Unsupported: a manifest cannot be read; the message names it. Nothing is
-                to be collected then.
+            NotFound, Damaged, InvalidFile, Unsupported: a manifest or a set cannot be read; the message names it.
+                Nothing is to be collected then.
         """
         for entry in self._store.catalog.every_entry():
             key = (entry.sort, entry.name, entry.number)
             if key not in self._seen:
                 self._mark(entry)
                 self._seen.add(key)
+        now, rows = datetime.now(UTC), self._store.catalog.recordings.every()
+        self.recordings = max((row.number for row in rows), default=0)
+        for row in rows:
+            if row.number not in self._recordings and not has_expired(row, now):
+                self._mark_records(row)
+                self._recordings.add(row.number)
+
+    def _mark_records(self, row: Recording) -> None:
+        made = _moment(row.created)
+        named = {} if row.part else read_set(self._store, row).references()
+        for digest in (row.digest, *named.values()):
+            self.newest[digest] = max(made, self.newest.get(digest, made))
 
     def _mark(self, entry: Entry) -> None:
         made = _moment(entry.created)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from layerwise.errors import LayerwiseError
@@ -15,16 +16,25 @@ Alias = tuple[str, str, str]
 """Sort, name and alias."""
 
 
-def logged_names(store: Store) -> tuple[dict[tuple[str, str, int], Entry], dict[Alias, int]]:
-    """Return the versions and the aliases that the log of names comes to; what is not whole in it is left out."""
-    entries: dict[tuple[str, str, int], Entry] = {}
-    aliases: dict[Alias, int] = {}
-    for change in store.names.read().values():
+@dataclass(slots=True)
+class Logged:
+    """What the log of names comes to: its versions, its aliases, and the number of its last record, 0 if none."""
+
+    last: int
+    entries: dict[tuple[str, str, int], Entry] = field(default_factory=dict)
+    aliases: dict[Alias, int] = field(default_factory=dict)
+
+
+def logged_names(store: Store) -> Logged:
+    """Read the log of names, once; what is not whole in it is left out."""
+    records = store.names.read()
+    found = Logged(max(records, default=0))
+    for change in records.values():
         try:
-            _apply(change, entries, aliases)
+            _apply(change, found.entries, found.aliases)
         except (LayerwiseError, TypeError, KeyError):
             continue
-    return entries, aliases
+    return found
 
 
 def _apply(change: Any, entries: dict[tuple[str, str, int], Entry], aliases: dict[Alias, int]) -> None:
@@ -51,11 +61,12 @@ def check_names(store: Store) -> tuple[Contents, list[str]]:
 
 def _compare(store: Store) -> tuple[Contents, list[str]]:
     # The log first: it never knows more than the catalog.
-    last, logged = store.names.last(), logged_names(store)
+    logged = logged_names(store)
     contents = store.catalog.check()
-    wrong = list(_lost(contents, *logged))
-    if last > contents.last:
-        wrong.append(f"it has lost {last - contents.last:,} of its last changes: the log of names counts {last:,}")
+    wrong = list(_lost(contents, logged.entries, logged.aliases))
+    if logged.last > contents.last:
+        lost = logged.last - contents.last
+        wrong.append(f"it has lost {lost:,} of its last changes: the log of names counts {logged.last:,}")
     return contents, wrong
 
 

@@ -18,8 +18,9 @@ from layerwise.store.catalog.tables import DAMAGED, LIVE
 from layerwise.store.rows import MAX_PAGE, RunFilter
 from layerwise.store.store import CATALOG, Store
 from layerwise.upkeep.manifests import unnamed
-from layerwise.upkeep.names import Alias, logged_names
+from layerwise.upkeep.names import Alias, Logged, logged_names
 from layerwise.upkeep.packs import salvage
+from layerwise.upkeep.recorded import recordings_of
 from layerwise.upkeep.recover import Key, recovered
 from layerwise.upkeep.scan import Scanned, scan
 from layerwise.versions.manifest import Manifest
@@ -43,6 +44,7 @@ class Repaired:
         damaged: packs that were set aside.
         absent: versions whose manifest is damaged or gone: they keep their number, and cannot be read.
         old: the file that the old catalog was kept in; empty where there was none.
+        records: how many sets of records there are now.
     """
 
     versions: int
@@ -55,6 +57,7 @@ class Repaired:
     damaged: tuple[str, ...]
     absent: tuple[str, ...]
     old: str
+    records: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -80,15 +83,17 @@ def repair(store: Store) -> Repaired:
         kept = salvaged.rows
         old = _keep_old(store)
         scanned = scan(store)
-        entries, back = _entries(store, salvaged, scanned)
+        logged = logged_names(store)
+        entries, back = _entries(logged, salvaged, scanned)
         # A sound catalog alone counts: the log may have missed that an alias was taken away.
-        aliases = _aliases({} if salvaged.sound else logged_names(store)[1], kept, entries)
+        aliases = _aliases({} if salvaged.sound else logged.aliases, kept, entries)
         runs = {**_runs_of(scanned, entries), **{row["id"]: row for row in kept["run"]}}
         metrics = [row for row in kept["metric"] if row["run"] in runs]
+        recordings = recordings_of(scanned, kept["recording"], entries, sound=salvaged.sound)
         store.disk.discard(NEW)
         make_catalog(
             store.disk.path / NEW, {LIVE: scanned.written(), DAMAGED: scanned.set_aside()}, entries, aliases,
-            {"run": list(runs.values()), "metric": metrics}, store.names.last() + 1,
+            {"run": list(runs.values()), "metric": metrics, "recording": recordings}, logged.last + 1,
         )  # fmt: skip
         _put_in_place(store)
     store.catalog.close()
@@ -97,7 +102,7 @@ def repair(store: Store) -> Repaired:
     absent = tuple(f"{e.name}@{e.number}" for e in entries if e.digest not in scanned.objects)
     return Repaired(
         len(entries), len(aliases), len(runs), len(metrics), len(scanned.packs), len(scanned.objects),
-        back, tuple(sorted(scanned.damaged)), absent, old,
+        back, tuple(sorted(scanned.damaged)), absent, old, sum(not row["part"] for row in recordings),
     )  # fmt: skip
 
 
@@ -105,7 +110,7 @@ def _copy_anew(store: Store) -> Repaired:
     with store.disk.lock("catalog.lock"):
         old = _keep_old(store)
         store.disk.discard(NEW)
-        make_catalog(store.disk.path / NEW, {}, (), (), {"run": (), "metric": ()}, first=0)
+        make_catalog(store.disk.path / NEW, {}, (), (), {"run": (), "metric": (), "recording": ()}, first=0)
         _put_in_place(store)
     store.catalog.close()
     contents = store.catalog.check()
@@ -115,7 +120,7 @@ def _copy_anew(store: Store) -> Repaired:
     objects = {digest for pack in contents.packs.values() for digest in pack}
     return Repaired(
         len(contents.entries), len(contents.aliases), page.total, metrics, len(contents.packs), len(objects),
-        (), damaged, (), old,
+        (), damaged, (), old, sum(not row.part for row in contents.recordings),
     )  # fmt: skip
 
 
@@ -146,12 +151,12 @@ def _put_in_place(store: Store) -> None:
     disk.sync_folder()
 
 
-def _entries(store: Store, salvaged: Salvaged, scanned: Scanned) -> tuple[list[Entry], tuple[str, ...]]:
+def _entries(logged: Logged, salvaged: Salvaged, scanned: Scanned) -> tuple[list[Entry], tuple[str, ...]]:
     """Return the versions that there are, and the addresses of those that nothing but their manifests knew."""
     read = {(row["sort"], row["name"], row["number"]): Entry(**row) for row in salvaged.rows["entry"]}
-    named = {**logged_names(store)[0], **read}
+    named = {**logged.entries, **read}
     back: dict[Key, Entry] = {}
-    if not salvaged.sound or salvaged.last < store.names.last():
+    if not salvaged.sound or salvaged.last < logged.last:
         back = recovered(unnamed(scanned.manifests()), named, scanned.objects.keys())
     entries = sorted({**named, **back}.values(), key=lambda entry: (entry.sort, entry.name, entry.number))
     return entries, tuple(f"{entry.name}@{entry.number}" for entry in back.values())

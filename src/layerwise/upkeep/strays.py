@@ -42,11 +42,13 @@ def find_strays(store: Store) -> Strays:
         if pack in known:
             continue
         try:
-            packs[pack] = _read(store, name, pack)
+            found = _read(store, name, pack)
         except FileNotFoundError:
             continue
-        except Invalid:
+        if found is None:
             unreadable.append(name)
+        else:
+            packs[pack] = found
     return Strays(tuple(packs.values()), tuple(unreadable))
 
 
@@ -63,8 +65,12 @@ def _files(store: Store) -> Iterator[tuple[str, Digest]]:
                 yield f"{folder}/{name}", Digest(match[1])
 
 
-def _read(store: Store, name: str, pack: Digest) -> Written:
+def _read(store: Store, name: str, pack: Digest) -> Written | None:
+    """Return what a file holds, or None where it is not the pack that its name says; raises FileNotFoundError."""
     data = store.blobs.read(name)
-    if name_of(data, name) != pack:
-        raise Invalid(name)
-    return Written(pack, tuple((place.digest, place.at(pack)) for place in read_pack(data, name)))
+    try:
+        if name_of(data, name) != pack:
+            return None
+        return Written(pack, tuple((place.digest, place.at(pack)) for place in read_pack(data, name)))
+    except Invalid:
+        return None

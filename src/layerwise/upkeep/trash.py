@@ -108,4 +108,4 @@ def _forget(
     for digest in sorted(wanted):
         elsewhere.get(digest)
     store.catalog.collector.hold()
-    return store.catalog.collector.forget(free, versions=marks.versions, needed=wanted)
+    return store.catalog.collector.forget(free, versions=marks.versions, needed=wanted, recordings=marks.recordings)

@@ -22,6 +22,7 @@ from layerwise.store.store import Store
 from layerwise.upkeep.manifests import address, disagreements, references
 from layerwise.upkeep.names import check_names
 from layerwise.upkeep.packs import find_pack, look, salvage
+from layerwise.upkeep.recorded import needs
 from layerwise.words import Digest
 
 Watch = Callable[[int, int], None]
@@ -98,6 +99,7 @@ def verify(store: Store, *, watch: Watch | None = None) -> Verified:
     findings += [Finding(f"pack {pack}", _MISPLACED, done=_REPAIR) for pack in seen.misplaced]
     hurts, broken = _look_at_versions(store, contents, seen)
     findings += broken
+    findings += _look_at_records(store, contents, seen, hurts)
     for pack, wrong in sorted(seen.wrong.items()):
         hurt = tuple(sorted(name for digest in seen.bad[pack] - seen.good for name in hurts.get(digest, ())))
         findings.append(Finding(f"pack {pack}", wrong, hurt, _set_aside(store, pack)))
@@ -118,6 +120,7 @@ def _look_at_packs(store: Store, contents: Contents, watch: Watch | None) -> _Se
 
 
 def _look_at_pack(store: Store, pack: Digest, said: dict[Digest, Location], seen: _Seen) -> None:
+    begun = None if store.seals is None else store.seals.begin(pack)
     try:
         data = find_pack(store, pack)
     except FileNotFoundError:
@@ -133,6 +136,8 @@ def _look_at_pack(store: Store, pack: Digest, said: dict[Digest, Location], seen
         seen.wrong[pack] = found.wrong
     elif said != dict(found.good):
         seen.misplaced.append(pack)
+    elif store.seals is not None and begun is not None:
+        store.seals.keep(begun, found.good)
 
 
 def _look_at_versions(store: Store, contents: Contents, seen: _Seen) -> tuple[dict[Digest, list[str]], list[Finding]]:
@@ -157,6 +162,24 @@ def _look_at_versions(store: Store, contents: Contents, seen: _Seen) -> tuple[di
     return hurts, findings
 
 
+def _look_at_records(store: Store, contents: Contents, seen: _Seen, hurts: dict[Digest, list[str]]) -> list[Finding]:
+    """Return what is wrong with sets of records but for damaged packs; add to ``hurts`` which objects they need."""
+    findings: list[Finding] = []
+    explained = set().union(*seen.bad.values()) if seen.bad else set()
+    for need in needs(store, contents.recordings, contents.entries):
+        if need.digest is None:
+            if need.record not in explained:
+                findings.append(Finding(need.name, need.what, done=_FORGET))
+            continue
+        # Of sets that share a chunk one name is enough.
+        if need.what not in hurts[need.digest]:
+            hurts[need.digest].append(need.what)
+        there = need.digest in seen.good or need.digest in explained or _readable(store, need.digest)
+        if not there:
+            findings.append(Finding(need.name, f"{need.what}, object {need.digest}, is not there", done=_FORGET))
+    return findings
+
+
 def _readable(store: Store, digest: Digest) -> bool:
     # A collector may have put it into a new pack since the catalog was read.
     try:
@@ -168,6 +191,7 @@ def _readable(store: Store, digest: Digest) -> bool:
 
 _MISPLACED = "it is whole, and the catalog says that other objects are in it, or elsewhere in it"
 _REPAIR = "`layerwise repair` makes the catalog anew"
+_FORGET = "put the pack back from a copy of the repository; or forget these records: answers are computed then"
 _COPY = "put the pack back from a copy of the repository, then run `layerwise repair`"
 
 

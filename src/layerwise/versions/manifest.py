@@ -29,6 +29,10 @@ class LayerEntry:
     state: Digest | None = None
     code: Mapping[str, Digest] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as JSON."""
+        return {"kind": self.kind, "state": self.state, "code": dict(self.code)}
+
     @property
     def mark(self) -> str:
         """The entry as one text: equal texts, equal entries."""
@@ -91,7 +95,8 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as JSON."""
-        return {"format": FORMAT, **dataclasses.asdict(self)}
+        said = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {"format": FORMAT, **said, "layers": {path: layer.to_json() for path, layer in self.layers.items()}}
 
     @classmethod
     def from_json(cls, value: Any, what: str) -> Self:

@@ -25,7 +25,8 @@ from layerwise import canonical
 from layerwise.errors import Damaged, InvalidFile, Unreachable, Unsupported
 from layerwise.store.bucket.client import REFUSED, connect, lacks_condition, refused, unanswered
 from layerwise.store.bucket.remote import check_environment, endpoint, parse_remote
-from layerwise.store.disk import Buffer, check_file_name
+from layerwise.store.disk import Buffer
+from layerwise.store.file_names import check_file_name
 from layerwise.store.tensors import as_bytes
 
 ATTEMPTS = 7

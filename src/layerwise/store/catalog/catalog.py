@@ -30,10 +30,11 @@ from layerwise.store.catalog import tables as sql
 from layerwise.store.catalog.changes import hold_lease
 from layerwise.store.catalog.checks import Contents, check
 from layerwise.store.catalog.collector import Collector
-from layerwise.store.catalog.ledger import Ledger
+from layerwise.store.catalog.ledger import Guard, Ledger
 from layerwise.store.catalog.packs import Packs, Written
+from layerwise.store.catalog.recordings import Recordings
 from layerwise.store.catalog.runs import Runs
-from layerwise.store.rows import Entry, Location, RunRow, check_entry, check_name, check_sort
+from layerwise.store.rows import Entry, Location, Recording, RunRow, check_entry, check_name, check_sort
 from layerwise.words import Digest, parse_name
 
 __all__ = ["Catalog", "Entry", "Ledger", "Location", "RunRow", "Written"]
@@ -41,6 +42,8 @@ __all__ = ["Catalog", "Entry", "Ledger", "Location", "RunRow", "Written"]
 
 class Catalog:
     """Names, in SQL; ``packs`` has the places of objects, ``collector`` what becomes of packs, ``runs`` what ran.
+
+    ``recordings`` has the sets of records.
 
     Safe to use from several threads.
     """
@@ -50,6 +53,7 @@ class Catalog:
         self.packs = Packs(ledger)
         self.runs = Runs(ledger)
         self.collector = Collector(ledger)
+        self.recordings = Recordings(ledger)
 
     def close(self) -> None:
         """Close every connection; the next call opens the catalog again."""
@@ -137,22 +141,37 @@ class Catalog:
             NotFound: the manifest, or an object that it names, is not in the repository; or the parent is not there.
         """
         check_entry(entry)
-        fresh = {digest for pack in packs for digest, _ in pack.objects}
-
-        def all_there(connection: sa.Connection) -> None:
-            if lease is not None:
-                # First: without a lease, what is not there any more is no fault of the manifest's.
-                hold_lease(connection, lease)
-            wanted = set(names) - fresh
-            absent = wanted - queries.locations(connection, wanted, (sql.LIVE, sql.TRASH)).keys()
-            if absent:
-                raise NotFound(f"{entry.name}@{entry.number} names the object {min(absent)}, which is not stored")
-
+        guard = _all_there(f"{entry.name}@{entry.number}", packs, names, lease)
         args = {
             "entry": asdict(entry), "expected": expected, "packs": [pack.to_json() for pack in packs],
             "lease": lease, "run": None if run is None else dict(run),
         }  # fmt: skip
-        self._ledger.change("publish", args, guard=all_there)
+        self._ledger.change("publish", args, guard=guard)
+
+    def publish_recording(
+        self,
+        row: Recording,
+        *,
+        packs: Sequence[Written] = (),
+        names: Collection[Digest] = (),
+        lease: int | None = None,
+    ) -> None:
+        """Register packs and add a set of records, or what was made of one, in one transaction, or change nothing.
+
+        Args:
+            row: the set; its number is the catalog's to give.
+            packs: what was written for it; durable already.
+            names: the objects that it needs; all must be there.
+            lease: the writer's; it ends with this.
+
+        Raises:
+            Conflict: the lease is gone.
+            NotFound: an object that it needs is not in the repository; or it is part of a set that was forgotten.
+        """
+        guard = _all_there(f"the set of records {row.record}", packs, names, lease)
+        said = {name: value for name, value in asdict(row).items() if name != "number"}
+        args = {"recording": said, "packs": [pack.to_json() for pack in packs], "lease": lease}
+        self._ledger.change("publish_recording", args, guard=guard)
 
     def aliases(self, sort: str, name: str) -> dict[str, int]:
         """Return the aliases of a name with the numbers that they mean, sorted."""
@@ -187,3 +206,18 @@ class Catalog:
         wanted = [] if expected is ... else [expected]
         args = {"sort": sort, "name": name, "alias": parse_name(alias, "an alias"), "expected": wanted}
         self._ledger.change("drop_alias", args)
+
+
+def _all_there(what: str, packs: Sequence[Written], names: Collection[Digest], lease: int | None) -> Guard:
+    fresh = {digest for pack in packs for digest, _ in pack.objects}
+
+    def look(connection: sa.Connection) -> None:
+        if lease is not None:
+            # First: without a lease, what is not there any more is no fault of the manifest's.
+            hold_lease(connection, lease)
+        wanted = set(names) - fresh
+        absent = wanted - queries.locations(connection, wanted, (sql.LIVE, sql.TRASH)).keys()
+        if absent:
+            raise NotFound(f"{what} names the object {min(absent)}, which is not stored")
+
+    return look

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from layerwise.errors import Conflict, Expired, InvalidFile, Moved, NotFound, nearest
-from layerwise.store.catalog import queries, rows, trash
+from layerwise.store.catalog import queries, records, rows, trash
 from layerwise.store.catalog import tables as sql
 from layerwise.store.rows import Entry, check_entry
 from layerwise.words import shorten
@@ -50,6 +50,15 @@ def publish(
     queries.move_head(connection, said, expected)
     if run is not None:
         finish_run(connection, **run)
+
+
+def publish_recording(
+    connection: sa.Connection, recording: Mapping[str, Any], packs: Rows = (), lease: int | None = None
+) -> None:
+    """Register packs, add a set of records or a part of one, and end the writer's lease."""
+    _end_lease(connection, lease)
+    _add_packs(connection, packs)
+    records.add(connection, recording)
 
 
 def set_alias(
@@ -178,6 +187,8 @@ def _end_lease(connection: sa.Connection, lease: int | None) -> None:
 CHANGES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "publish": publish,
+        "publish_recording": publish_recording,
+        "forget_recordings": records.forget_recordings,
         "set_alias": set_alias,
         "drop_alias": drop_alias,
         "start_run": start_run,

@@ -15,7 +15,7 @@ from layerwise.store.catalog import rows
 from layerwise.store.catalog import tables as sql
 from layerwise.store.catalog.ledger import Ledger
 from layerwise.store.catalog.queries import to_location
-from layerwise.store.rows import Entry, Location
+from layerwise.store.rows import Entry, Location, Recording
 from layerwise.words import Digest
 
 _STATES = (sql.LIVE, sql.TRASH, sql.DAMAGED)
@@ -30,6 +30,7 @@ class Contents:
         aliases: every alias: (sort, name, alias) → number.
         packs: the objects of every pack.
         states: the state of every pack: live, trash or damaged.
+        recordings: every set of records, and what was made of them.
         last: the number of the last change that the log of names must have, or 0.
         wrong: sentences, one a fault.
     """
@@ -38,6 +39,7 @@ class Contents:
     aliases: dict[tuple[str, str, str], int] = field(default_factory=dict)
     packs: dict[Digest, dict[Digest, Location]] = field(default_factory=dict)
     states: dict[Digest, str] = field(default_factory=dict)
+    recordings: list[Recording] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     last: int = 0
 
@@ -89,6 +91,8 @@ def _keep(table: sa.Table, row: dict[str, Any], into: Contents) -> None:
         into.entries.append(Entry(**row))
     elif table is sql.alias:
         into.aliases[row["sort"], row["name"], row["alias"]] = row["number"]
+    elif table is sql.recording:
+        into.recordings.append(Recording(**row))
     elif table is sql.object_:
         into.packs.setdefault(Digest(row["pack"]), {})[Digest(row["digest"])] = to_location(row)
 

@@ -135,13 +135,16 @@ class Collector:
         if packs:
             self._ledger.change("restore_packs", {"packs": list(packs)})
 
-    def forget(self, packs: Sequence[Digest], *, versions: int, needed: Collection[Digest]) -> list[Digest]:
+    def forget(
+        self, packs: Sequence[Digest], *, versions: int, needed: Collection[Digest], recordings: int = 0
+    ) -> list[Digest]:
         """Forget packs in the trash that nobody can rely on, and return which: their files may go.
 
         Args:
             packs: which; one that was written anew meanwhile stays.
             versions: how many were looked at to find out what is needed.
             needed: the objects of these packs that versions name.
+            recordings: the largest number of the sets of records that were looked at, 0 where there was none.
 
         Raises:
             Moved: what is needed has changed meanwhile; look again.
@@ -149,5 +152,5 @@ class Collector:
         """
         if not packs:
             return []
-        args = {"packs": list(packs), "versions": versions, "needed": sorted(needed)}
+        args = {"packs": list(packs), "versions": versions, "needed": sorted(needed), "recordings": recordings}
         return [Digest(pack) for pack in self._ledger.change("forget_packs", args)]

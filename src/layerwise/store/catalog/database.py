@@ -177,8 +177,12 @@ def _connect_sqlite(connection: Any, _record: object) -> None:
             "cell_size_check=ON",
         ):
             cursor.execute(f"PRAGMA {setting}")
-    finally:
+    except BaseException:
+        # Nobody else closes it, and SQLite removes its log when the last connection is closed.
         cursor.close()
+        connection.close()
+        raise
+    cursor.close()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -199,7 +203,7 @@ def _translated(url: sa.URL) -> Iterator[None]:
         raise Conflict(f"somebody else wrote the same to the catalog first ({error.orig}); look again") from None
     except DatabaseError as error:
         text = str(error.orig)
-        if "malformed" in text or "not a database" in text:
+        if any(said in text for said in ("malformed", "not a database", "unsupported file format")):
             raise Damaged(
                 f"the catalog {url.database} is damaged ({text}); put it back from a copy of the repository, "
                 "or let `layerwise repair` make it anew"

@@ -67,6 +67,8 @@ class Ledger:
         self._database = Database(url, lock, before_making, self._hold_whole)
         self._mirror = mirror
         self._order = order
+        self.changes = 0
+        """How many changes this process made or tried: while there are no more, it knows what it knew."""
 
     def close(self) -> None:
         """Close every connection; the next call opens the catalog again."""
@@ -94,6 +96,12 @@ class Ledger:
             guard: called first, in the same transaction.
             durable: whether it must survive a loss of power when this returns.
         """
+        try:
+            return self._change(do, args, guard, durable=durable)
+        finally:
+            self.changes += 1
+
+    def _change(self, do: str, args: Mapping[str, Any], guard: Guard | None, *, durable: bool) -> Any:
         if self._order is not None:
             return self._ordered(self._order, do, args, guard)
         ticks = self._mirror is not None and durable

@@ -36,9 +36,12 @@ def prepare(connection: sa.Connection, where: str) -> None:
         connection.execute(sql.schema_version.update().values(version=sql.SCHEMA))
 
 
+_SEALED_2 = ("object", "entry", "branch", "alias", "run", "metric")
+
+
 def _to_2(connection: sa.Connection) -> None:
     # Leases, changes, cold packs, packs in the trash.
-    alterations = [f'ALTER TABLE "{table}" ADD COLUMN crc BIGINT NOT NULL DEFAULT -1' for table in sql.SEALED]
+    alterations = [f'ALTER TABLE "{table}" ADD COLUMN crc BIGINT NOT NULL DEFAULT -1' for table in _SEALED_2]
     for statement in (
         *alterations,
         "ALTER TABLE pack ADD COLUMN state VARCHAR(10) NOT NULL DEFAULT 'live'",
@@ -54,9 +57,14 @@ def _to_2(connection: sa.Connection) -> None:
         connection.execute(sa.text(f"DROP INDEX IF EXISTS {old}"))
     for index in sql.run.indexes:
         index.create(connection, checkfirst=True)
-    for name in sql.SEALED:
+    for name in _SEALED_2:
         _seal(connection, sql.tables.tables[name])
     note_names(connection)
+
+
+def _to_3(connection: sa.Connection) -> None:
+    # Sets of records: a table more, and its index.
+    sql.tables.create_all(connection)
 
 
 def _seal(connection: sa.Connection, table: sa.Table) -> None:
@@ -83,5 +91,5 @@ def note_names(connection: sa.Connection, first: int = 1) -> None:
     connection.execute(sql.change.insert(), notes)
 
 
-_STEPS: Mapping[int, Callable[[sa.Connection], None]] = MappingProxyType({1: _to_2})
+_STEPS: Mapping[int, Callable[[sa.Connection], None]] = MappingProxyType({1: _to_2, 2: _to_3})
 """What leads from a schema to the next."""

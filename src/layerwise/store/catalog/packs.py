@@ -64,6 +64,11 @@ class Packs:
                 return found
         return None
 
+    def locate_all(self, digests: Collection[Digest]) -> dict[Digest, Location]:
+        """Return where those of ``digests`` lie that this machine's catalog has, the trash looked through last."""
+        with self._ledger.reading(fresh=False) as connection:
+            return queries.locations(connection, digests, (sql.LIVE, sql.TRASH))
+
     def present(self, digests: Collection[Digest]) -> dict[Digest, Location]:
         """Return where those of ``digests`` lie that a writer may rely on: not what is in the trash."""
         with self._ledger.reading() as connection:

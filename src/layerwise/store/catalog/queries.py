@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from types import EllipsisType
 from typing import Any
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from layerwise.errors import Conflict, InvalidName, Moved, NotFound, nearest
 from layerwise.store.catalog import rows
 from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.prepared import Prepared
 from layerwise.store.rows import Entry, Location
 from layerwise.words import Digest, shorten
 
@@ -28,6 +30,15 @@ BATCH = 500
 _HEX = re.compile(r"[0-9a-f]+\Z")
 
 Key = tuple[str, str]
+
+
+def _bound(table: sa.Table, *columns: str) -> list[sa.ColumnElement[bool]]:
+    return [table.c[column] == sa.bindparam(column) for column in columns]
+
+
+_ENTRY = Prepared(sa.select(sql.entry).where(*_bound(sql.entry, "sort", "name", "number")))
+_BRANCH = Prepared(sa.select(sql.branch).where(*_bound(sql.branch, "sort", "name", "branch")))
+_LAST = Prepared(sa.select(sa.func.max(sql.entry.c.number)).where(*_bound(sql.entry, "sort", "name")))
 
 
 def of(table: sa.Table, key: Key, **columns: Any) -> list[sa.ColumnElement[bool]]:
@@ -47,13 +58,13 @@ def entry_at(connection: sa.Connection, key: Key, number: int) -> Entry | None:
     """Return the entry of a number, or None."""
     if not is_number(number):
         return None
-    found = select(connection, *of(sql.entry, key, number=number))
-    return found[0] if found else None
+    found = _ENTRY.rows(connection, sort=key[0], name=key[1], number=number)
+    return Entry(*rows.opened_tuple(sql.entry, found[0])) if found else None
 
 
 def last_number(connection: sa.Connection, key: Key) -> int:
     """Return the largest number of a name, over all its branches; 0 where there is none."""
-    return connection.scalar(sa.select(sa.func.max(sql.entry.c.number)).where(*of(sql.entry, key))) or 0
+    return _LAST.rows(connection, sort=key[0], name=key[1])[0][0] or 0
 
 
 def names(connection: sa.Connection, sort: str) -> list[str]:
@@ -70,8 +81,8 @@ def aliases(connection: sa.Connection, key: Key) -> dict[str, int]:
 
 def head(connection: sa.Connection, key: Key, branch: str) -> Entry | None:
     """Return the entry at a branch's head, or None."""
-    found = rows.select(connection, sql.branch, of(sql.branch, key, branch=branch))
-    return entry_at(connection, key, found[0]["head"]) if found else None
+    found = _BRANCH.rows(connection, sort=key[0], name=key[1], branch=branch)
+    return entry_at(connection, key, rows.opened_tuple(sql.branch, found[0])[3]) if found else None
 
 
 def location(connection: sa.Connection, digest: Digest) -> Location | None:
@@ -83,17 +94,25 @@ def locations(
     connection: sa.Connection, digests: Collection[Digest], states: Sequence[str] = (sql.LIVE,)
 ) -> dict[Digest, Location]:
     """Return where those of ``digests`` lie that are in packs of such states."""
-    columns = (sql.object_, sql.pack.c.state)
-    query = sa.select(*columns).join(sql.pack, sql.pack.c.digest == sql.object_.c.pack)
     found: dict[Digest, tuple[tuple[int, bool, str], Location]] = {}
     for some in batches(list(digests)):
-        where = (sql.object_.c.digest.in_(some), sql.pack.c.state.in_(states))
-        for row in connection.execute(query.where(*where)).mappings():
-            at = rows.opened(sql.object_, row)
-            rank = (states.index(row["state"]), at["coding"] is not None, at["pack"])
-            if at["digest"] not in found or rank < found[at["digest"]][0]:
-                found[at["digest"]] = rank, to_location(at)
+        # Few lengths of a statement, each compiled once: what is asked for is said again to fill one up.
+        length = min(1 << (len(some) - 1).bit_length(), BATCH)
+        asked = {f"at{place}": some[min(place, len(some) - 1)] for place in range(length)}
+        said = {f"state{place}": state for place, state in enumerate(states)}
+        for *row, state in _located(length, len(states)).rows(connection, **asked, **said):
+            digest, pack, position, size, stored, coding = rows.opened_tuple(sql.object_, row)
+            rank = (states.index(state), coding is not None, pack)
+            if digest not in found or rank < found[digest][0]:
+                found[digest] = rank, Location(pack, position, size, size if stored is None else stored, coding)
     return {digest: place for digest, (_, place) in found.items()}
+
+
+@lru_cache(maxsize=64)
+def _located(digests: int, states: int) -> Prepared:
+    query = sa.select(sql.object_, sql.pack.c.state).join(sql.pack, sql.pack.c.digest == sql.object_.c.pack)
+    asked = sql.object_.c.digest.in_([sa.bindparam(f"at{place}") for place in range(digests)])
+    return Prepared(query.where(asked, sql.pack.c.state.in_([sa.bindparam(f"state{n}") for n in range(states)])))
 
 
 def to_location(row: Mapping[str, Any]) -> Location:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from layerwise.errors import Damaged
+from layerwise.store.catalog.prepared import Prepared
 
 COLUMN = "crc"
 """The column that holds the checksum."""
@@ -41,10 +43,17 @@ def opened(table: sa.Table, row: Mapping[Any, Any]) -> dict[str, Any]:
     return values
 
 
+def opened_tuple(table: sa.Table, row: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a row without its checksum, as `opened` does; the columns are all there, in their order."""
+    values = row[:-1]
+    if row[-1] != _crc(values):
+        opened(table, dict(zip((*_names(table), COLUMN), row, strict=True)))
+    return values
+
+
 def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows with their checksums."""
-    if rows:
-        connection.execute(table.insert(), [sealed(table, row) for row in rows])
+    _insertion(table).run_many(connection, [sealed(table, row) for row in rows])
 
 
 def select(
@@ -64,8 +73,14 @@ def update(connection: sa.Connection, table: sa.Table, where: Sequence[sa.Column
     return len(changed)
 
 
-def _names(table: sa.Table) -> list[str]:
-    return [column.name for column in table.columns if column.name != COLUMN]
+@lru_cache(maxsize=64)
+def _insertion(table: sa.Table) -> Prepared:
+    return Prepared(table.insert().values({column.name: sa.bindparam(column.name) for column in table.columns}))
+
+
+@lru_cache(maxsize=64)
+def _names(table: sa.Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns if column.name != COLUMN)
 
 
 def _crc(values: Iterable[Any]) -> int:

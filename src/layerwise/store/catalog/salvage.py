@@ -24,7 +24,7 @@ from layerwise.store.catalog.migrations import note_names
 from layerwise.store.catalog.packs import Written
 from layerwise.store.rows import Entry
 
-TABLES = ("entry", "alias", "run", "metric")
+TABLES = ("entry", "alias", "run", "metric", "recording")
 """What is taken over: everything else is made anew from the packs."""
 
 
@@ -100,7 +100,7 @@ def make_catalog(
         packs: what every pack holds, by the state of the pack.
         entries: every version; the newest of each branch becomes its head.
         aliases: rows of the table.
-        kept: the rows of runs and metrics, by table.
+        kept: the rows of runs, metrics and sets of records, by table.
         first: the number of the first change of a name: one that the log of names has not had. 0: the catalog is empty,
             and takes over a log of changes.
     """
@@ -116,6 +116,7 @@ def make_catalog(
             rows.insert(connection, sql.alias, aliases)
             rows.insert(connection, sql.run, kept["run"])
             rows.insert(connection, sql.metric, kept["metric"])
+            rows.insert(connection, sql.recording, kept["recording"])
             if first:
                 note_names(connection, first)
                 # Numbers of leases that writers of the old catalog may still hold are not given again.

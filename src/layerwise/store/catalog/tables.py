@@ -6,13 +6,13 @@ import sqlalchemy as sa
 
 from layerwise.store.catalog.rows import crc_column
 
-SCHEMA = 2
+SCHEMA = 3
 """The schema this Layerwise writes. An older database is migrated; one with a larger number is refused."""
 
 LIVE, TRASH, DAMAGED = "live", "trash", "damaged"
 """Where a pack is: in use; waiting to be removed; set aside because its bytes are not what its name says."""
 
-SEALED = ("object", "entry", "branch", "alias", "run", "metric")
+SEALED = ("object", "entry", "branch", "alias", "run", "metric", "recording")
 """The tables whose rows carry a checksum (`rows`)."""
 
 tables = sa.MetaData()
@@ -135,4 +135,22 @@ metric = sa.Table(
     # NULL is NaN: SQLite has no NaN, and a loss that became NaN must be seen.
     sa.Column("value", sa.Float(53)),
     crc_column(),
+)
+
+recording = sa.Table(
+    "recording",
+    tables,
+    # Never given twice: a collector that sees the largest one unchanged knows that none was added.
+    sa.Column("number", _Number, primary_key=True, autoincrement=True),
+    sa.Column("record", _Hex, nullable=False),
+    # Of a set of records itself: empty. Of what was made of it to be found faster: what that is.
+    sa.Column("part", sa.String(2000), nullable=False),
+    sa.Column("digest", _Hex, nullable=False),
+    sa.Column("version", _Hex, nullable=False, index=True),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("created", sa.String(40), nullable=False),
+    sa.Column("expires", sa.String(40)),
+    crc_column(),
+    sa.UniqueConstraint("record", "part"),
+    sqlite_autoincrement=True,
 )

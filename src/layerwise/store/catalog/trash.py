@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from layerwise.errors import Conflict, Moved
 from layerwise.store.catalog import queries
 from layerwise.store.catalog import tables as sql
+from layerwise.store.catalog.records import last_number
 from layerwise.words import Digest
 
 COLLECTOR = "collector "
@@ -74,7 +75,13 @@ def restore_packs(connection: sa.Connection, packs: Sequence[str]) -> None:
         connection.execute(sql.pack.update().where(*where).values(state=sql.LIVE, fence=None))
 
 
-def forget_packs(connection: sa.Connection, packs: Sequence[str], versions: int, needed: Sequence[str]) -> list[str]:
+def forget_packs(
+    connection: sa.Connection,
+    packs: Sequence[str],
+    versions: int,
+    needed: Sequence[str],
+    recordings: int | None = None,
+) -> list[str]:
     """Forget packs that are sealed in the trash and that nobody can rely on; return which: their files may go.
 
     Args:
@@ -82,13 +89,16 @@ def forget_packs(connection: sa.Connection, packs: Sequence[str], versions: int,
         packs: which; one that was written anew meanwhile, or restored, stays.
         versions: how many there were when it was found out what is needed.
         needed: the objects of these packs that versions name: each must be in use elsewhere.
+        recordings: the largest number of a set of records then; None where an older Layerwise wrote this down.
 
     Raises:
-        Moved: a version was published since, or an object that is needed is nowhere else.
+        Moved: a version or a set of records was published since, or an object that is needed is nowhere else.
         Conflict: a lease is alive that is older than a pack's fence.
     """
     if count_versions(connection) != versions:
         raise Moved("a version was published while what is needed was being found out; look again")
+    if recordings is not None and last_number(connection) != recordings:
+        raise Moved("records were kept while what is needed was being found out; look again")
     digests = [Digest(digest) for digest in needed]
     if set(digests) - queries.locations(connection, digests).keys():
         raise Moved("an object that is needed is no longer where it was; look again")
