@@ -21,7 +21,7 @@ from tests.support import kinds_page, readme
 from tests.support.pages import ANY, ROOT, alike, blocks, loose
 
 RUNNER = Path(__file__).parent / "support" / "pages.py"
-GUIDES = ("first-steps", "data", "layers", "training", "versions", "looking")
+GUIDES = ("first-steps", "data", "layers", "training", "versions", "looking", "reproducing")
 RUN = ["README.md", *(f"docs/{name}.md" for name in GUIDES)]
 PAGES = sorted(
     str(path.relative_to(ROOT))

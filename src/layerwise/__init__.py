@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from layerwise.engine.model import wrap as wrap
     from layerwise.engine.recording.asked import Recording as Recording
     from layerwise.engine.recording.recorded import recorded as recorded
+    from layerwise.engine.reproduce import reproduce as reproduce
     from layerwise.engine.run import Run as Run
     from layerwise.engine.run import train as train
     from layerwise.engine.version import Version as Version
@@ -77,6 +78,7 @@ _PAGES = {
     "layerwise.engine.model": ("Model", "wrap"),
     "layerwise.engine.recording.asked": ("Recording",),
     "layerwise.engine.recording.recorded": ("recorded",),
+    "layerwise.engine.reproduce": ("reproduce",),
     "layerwise.engine.run": ("Run", "train"),
     "layerwise.engine.version": ("Version", "load"),
     "layerwise.graph.kinds": ("Kind", "register"),

@@ -21,6 +21,7 @@ from layerwise.cli import (
     listing,
     look,
     records,
+    reproduce,
     runs,
     show,
     stats,
@@ -66,6 +67,7 @@ app.command("show", rich_help_panel="Models")(show.show)
 app.command("alias", rich_help_panel="Models")(listing.alias)
 app.command("evaluate", rich_help_panel="Use")(use.evaluate)
 app.command("predict", rich_help_panel="Use")(use.predict)
+app.command("reproduce", rich_help_panel="Use")(reproduce.reproduce)
 app.command("export", rich_help_panel="Use")(use.export)
 app.command("look", rich_help_panel="Look")(look.look)
 app.command("trace", rich_help_panel="Look")(follow.trace)

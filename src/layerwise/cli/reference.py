@@ -125,6 +125,16 @@ JSON: dict[str, dict[str, str]] = {
         "records": "version, digest, data, rows, layers, bytes, made, run, created, expires, notes of each set",
         "version, sets, bytes, left": "with --forget, in place of records: of which, what was forgotten, what is left",
     },
+    "reproduce": {
+        "version, same": "which, and whether every layer has the same bits again",
+        "layers, epochs": "how many states, and epochs of them, were compared",
+        "first": "epoch and layer of the first difference; epoch 0 is before the first step",
+        "deviations": "layer, largest and relative difference of each that differs in the end",
+        "metrics, environment": "what differs, by name: then and now",
+        "code": "sources of yours that have changed, as layer: name",
+        "seconds": "how long it took",
+        "commands": "with --env, beside version and environment alone: what restores it",
+    },
     "export": {"version, folder": "what is where", "files": "bytes by name", "tensors": "how many, by file"},
     "verify": {
         "sound": "whether nothing was found",
@@ -166,7 +176,7 @@ go to stderr. With `--json`, stdout is one JSON document; a number that is not f
 | exit code | meaning |
 | --- | --- |
 | 0 | done |
-| 1 | a defect of Layerwise, with its traceback; or whoever read the output has gone |
+| 1 | `verify` or `reproduce` found something; a defect, with its traceback; or whoever read the output has gone |
 | 2 | a mistake that you can cure: one line on stderr, and with `--json` also `{"error": {"type": …, "message": …}}` |
 | 130 | stopped by Ctrl-C with nothing to keep |
 

@@ -35,10 +35,11 @@ def commit(
         return Manifest(
             model=prepared.model.name, number=number, parent=parent, graph=prepared.model.to_json(), layers={},
             data=_data(prepared), training=prepared.training.to_json(), metrics=metrics, run=run, outcome=outcome.how,
-            epoch=outcome.best, created=made, actor=door.actor, message=message,
+            epoch=outcome.best, created=made, actor=door.actor, message=message, key=outcome.checkpoints.key,
         )  # fmt: skip
 
-    extras = {"environment": encode(environment.to_json())}
+    epochs = {"format": 1, "epochs": [dict(layers) for layers in outcome.learned]}
+    extras = {"environment": encode(environment.to_json()), "epochs": encode(epochs)}
     status = "stopped" if outcome.how == "stopped" else "done"
     entry = door.commit(manifest, _layers(prepared), extras, status)
     outcome.checkpoints.clear()

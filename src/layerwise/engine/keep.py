@@ -47,7 +47,7 @@ def keep(version: Version, message: str = "", *, track: bool = False) -> Version
     def manifest(number: int, parent: int | None) -> Manifest:
         return dataclasses.replace(
             version.manifest, number=number, parent=parent, metrics={}, run="", outcome="kept", epoch=0, created=made,
-            actor=version.repo.actor, message=message,
+            actor=version.repo.actor, message=message, key="", epochs=None,
         )  # fmt: skip
 
     extras = {"environment": encode(capture(version.live.device).to_json())}

@@ -8,16 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from layerwise.engine.checkpoint import Checkpoint, Checkpoints
 from layerwise.engine.events import EpochEnded, Observer, Step, tell
 from layerwise.engine.journal import Journal
 from layerwise.engine.learner import Learner
+from layerwise.engine.tensors import digest_tensors
 from layerwise.engine.training import Training
 from layerwise.errors import InvalidConfig, InvalidData, nearest
-from layerwise.words import shorten
+from layerwise.layers.network import Network, layer_states
+from layerwise.words import Digest, shorten
 
 
 class TrainEpoch(Protocol):
@@ -28,7 +29,10 @@ class TrainEpoch(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a loop ended: ``how``, the epoch that is kept, its metrics, and all epochs' metrics."""
+    """How a loop ended: ``how``, the epoch that is kept, its metrics, and all epochs' metrics.
+
+    ``learned`` has the digest of each layer's tensors by path: before the first epoch, then after each.
+    """
 
     how: str
     best: int
@@ -36,6 +40,7 @@ class Outcome:
     history: tuple[Mapping[str, float], ...]
     resumed: int
     checkpoints: Checkpoints
+    learned: tuple[Mapping[str, Digest], ...] = ()
 
 
 @dataclass
@@ -63,10 +68,11 @@ class Loop:
     best: int = 0
     resumed: int = 0
     history: list[Mapping[str, float]] = field(default_factory=list)
+    learned: list[Mapping[str, Digest]] = field(default_factory=list)
     kept: dict[str, Tensor] = field(default_factory=dict)
 
     @property
-    def network(self) -> torch.nn.Module:
+    def network(self) -> Network:
         """The network that learns."""
         return self.learner.live.network
 
@@ -79,6 +85,7 @@ class Loop:
         """Go on from the checkpoint of the same run, if there is one and it is wanted."""
         found = self.checkpoints.load() if resume else None
         if found is None:
+            self.learned = [digests_of(self.network)]
             return
         parts = split_prefix(found.tensors)
         self.network.load_state_dict(parts.get("weights", {}))
@@ -87,6 +94,7 @@ class Loop:
         self.epoch = self.resumed = found.progress["epoch"]
         self.best = found.progress["best"]
         self.history = [restored(metrics) for metrics in found.progress["history"]]
+        self.learned = found.progress["learned"]
         for number, metrics in enumerate(self.history, start=1):
             self.journal.note(number, metrics)
 
@@ -95,7 +103,10 @@ class Loop:
         with self.journal:
             how = self._epochs()
         self.network.load_state_dict(self.kept)
-        return Outcome(how, self.best, self.history[self.best - 1], tuple(self.history), self.resumed, self.checkpoints)
+        return Outcome(
+            how, self.best, self.history[self.best - 1], tuple(self.history), self.resumed, self.checkpoints,
+            tuple(self.learned),
+        )  # fmt: skip
 
     def _epochs(self) -> str:
         saved = time.perf_counter()
@@ -124,6 +135,7 @@ class Loop:
         self.learner.after_epoch(validation)
         metrics = {"train/loss": loss, **{f"validation/{name}": value for name, value in validation.items()}}
         self.history.append(metrics)
+        self.learned.append(digests_of(self.network))
         self.epoch = number
         best = self.leader == number
         if self._is_kept(metrics, best=best):
@@ -170,9 +182,15 @@ class Loop:
             "epoch": self.epoch,
             "best": self.best,
             "history": [stored(metrics) for metrics in self.history],
+            "learned": [dict(layers) for layers in self.learned],
             "learner": self.learner.numbers(),
         }
         self.checkpoints.save(Checkpoint(tensors, progress))
+
+
+def digests_of(network: Network) -> dict[str, Digest]:
+    """Return the digest of each layer's tensors, by path."""
+    return {path: digest_tensors(tensors) for path, tensors in layer_states(network).items()}
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -156,20 +156,28 @@ def _steps(prepared: Prepared) -> int:
 
 
 def _loop(door: Repository, prepared: Prepared, recording: RunRecording) -> Loop:
-    training, train_rows, steps = prepared.training, prepared.rows("train"), _steps(prepared)
-    watch = recording.watch(prepared, steps)
-    learner = Learner(prepared.live, prepared.truth, training, steps=steps, watch=watch)
+    checkpoints = Checkpoints(door.store.disk, digest_value("run.v1", prepared.key))
+    return loop_of(prepared, Journal(partial(door.log_metrics, recording.run)), checkpoints, recording)
+
+
+def loop_of(
+    prepared: Prepared, journal: Journal, checkpoints: Checkpoints, recording: RunRecording | Sequence[Observer]
+) -> Loop:
+    """Return the epochs of a run that is prepared, before the first of them; recorded, or observed alone."""
+    steps = _steps(prepared)
+    watch = recording.watch(prepared, steps) if isinstance(recording, RunRecording) else None
+    learner = Learner(prepared.live, prepared.truth, prepared.training, steps=steps, watch=watch)
     validation = prepared.rows("validation")
     loop = Loop(
         learner=learner,
-        training=training,
-        train_epoch=partial(learner.epoch, settled=prepared.settled, rows=train_rows),
+        training=prepared.training,
+        train_epoch=partial(learner.epoch, settled=prepared.settled, rows=prepared.rows("train")),
         validate=partial(
             measure, prepared.live, prepared.truth.kind, prepared.truth.state, prepared.settled, validation
         ),
-        observers=recording.observers,
-        journal=Journal(partial(door.log_metrics, recording.run)),
-        checkpoints=Checkpoints(door.store.disk, digest_value("run.v1", prepared.key)),
+        observers=recording.observers if isinstance(recording, RunRecording) else recording,
+        journal=journal,
+        checkpoints=checkpoints,
     )
     loop.hold_monitor()
     return loop

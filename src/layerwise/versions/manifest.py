@@ -11,8 +11,11 @@ from typing import Any, Self
 from layerwise.errors import Damaged, InvalidName, Unsupported
 from layerwise.words import Digest, parse_digest, parse_name, shorten
 
-FORMAT = 1
+FORMAT = 2
 """The manifest format that this Layerwise writes, and the newest that it reads."""
+
+_SINCE: Mapping[str, int] = {"key": 2, "epochs": 2}
+"""The format from which on a field is there; the others always were."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Manifest:
         metrics: of the kept epoch, by ``split/name``.
         run, outcome, epoch: the run that made it, how it ended, which epoch's weights these are.
         environment: the object that says in which environment.
+        key: what the run depended on, as one digest: equal keys make equal bits. Empty where no run made it.
+        epochs: the object that says what each layer had learned after each epoch, by digest.
         created, actor, message: when (UTC), who, why.
     """
 
@@ -70,6 +75,8 @@ class Manifest:
     outcome: str = ""
     epoch: int = 0
     environment: Digest | None = None
+    key: str = ""
+    epochs: Digest | None = None
     created: str = ""
     actor: str = ""
     message: str = ""
@@ -89,6 +96,8 @@ class Manifest:
             found.update({f"the code {title!r} of {name}/{path}": digest for title, digest in layer.code.items()})
         if self.environment is not None:
             found[f"the environment of {name}"] = self.environment
+        if self.epochs is not None:
+            found[f"the epochs of {name}"] = self.epochs
         if "digest" in self.data:
             found[f"the data of {name}"] = parse_digest(self.data["digest"])
         return found
@@ -106,10 +115,11 @@ class Manifest:
         if value["format"] > FORMAT:
             raise Unsupported(f"{what} has format {value['format']}; this Layerwise reads up to {FORMAT}: upgrade it")
         said = {key: inner for key, inner in value.items() if key != "format"}
-        if set(said) != set(_FIELDS):
-            odd = sorted(set(said) ^ set(_FIELDS))
+        fields = {name: good for name, good in _FIELDS.items() if _SINCE.get(name, 1) <= value["format"]}
+        if set(said) != set(fields):
+            odd = sorted(set(said) ^ set(fields))
             raise Damaged(f"{what} has other keys than a manifest: {shorten(', '.join(odd), 200)}")
-        for name, good in _FIELDS.items():
+        for name, good in fields.items():
             if not good(said[name]):
                 raise Damaged(f"{what} is damaged: its {name!r} cannot be {shorten(said[name])}")
         said["layers"] = {path: LayerEntry(**entry) for path, entry in said["layers"].items()}
@@ -197,6 +207,8 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "outcome": _is_text,
     "epoch": _is_count,
     "environment": _or_none(_is_digest),
+    "key": _is_text,
+    "epochs": _or_none(_is_digest),
     "created": _is_text,
     "actor": _is_text,
     "message": _is_text,
