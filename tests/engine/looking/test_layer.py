@@ -169,6 +169,8 @@ def test_without_rows_those_that_are_kept_are_meant_else_a_sample(other: Version
     assert 0 < len(sample) <= asking.SAMPLE
     again = kept_of(other, data, [3, 5, 8]).layer("scores").look()
     assert (again.source, again.positions.tolist() if again.positions is not None else None) == ("kept", [3, 5, 8])
+    # One row that was kept later does not stand for the layer.
+    assert len(kept_of(other, data, [6]).layer("scores").look()) == 3
 
 
 def test_what_was_kept_meanwhile_is_read(other: Version, data: Dataset) -> None:

@@ -152,9 +152,9 @@ class Looking:
         return Chosen(False, sample_of(source.dataset, positions, SAMPLE).astype(np.int64), source=source)
 
     def rows(self, path: str) -> Chosen:
-        """Return the rows that are kept of a layer, all that the newest record has; where none are, the sample."""
+        """Return the rows that are kept of a layer, of its widest record; where none are, the sample."""
         self.refresh()
-        record = self.newest(path)
+        record = self.widest(path)
         if record is None:
             return self.sample()
         places = record.positions.kept
@@ -166,9 +166,10 @@ class Looking:
         places = record.positions.kept
         return Chosen(False, slots if places is None else np.asarray(places)[slots], source=self.source())
 
-    def newest(self, path: str) -> LayerRecord | None:
-        """Return the newest record of a layer for rows of the dataset; None where there is none."""
-        return next((one for one in self.kept(path).found if one.kept.about.data is not None), None)
+    def widest(self, path: str) -> LayerRecord | None:
+        """Return the record of a layer with the most rows of the dataset, of several the newest; None without one."""
+        found = [one for one in self.kept(path).found if one.kept.about.data is not None]
+        return max(found, key=lambda record: record.rows, default=None)
 
     def look(self, path: str, chosen: Chosen, *, exact: bool = False) -> Looked:
         """Return what left a layer for rows, read or computed."""

@@ -164,6 +164,6 @@ class LayerView:
             return Looked(self.path, found, "kept", (), 1, Chosen(True, table=pa.table({"id": [rows]})))
 
     def _remember(self) -> None:
-        """Have the newest record at hand: of a single row, nothing more is looked up than where it is."""
-        newest = self.looking.newest(self.path)
-        self._first = newest if newest is not None and newest.track.type == "tensor" else None
+        """Have the widest record at hand: of a single row, nothing more is looked up than where it is."""
+        widest = self.looking.widest(self.path)
+        self._first = widest if widest is not None and widest.track.type == "tensor" else None

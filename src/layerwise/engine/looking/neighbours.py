@@ -80,7 +80,7 @@ def nearest_rows(
         raise InvalidData(f"neighbours are of one row; found {len(asked):,}")
     query = looking.look(path, asked)
     point = _point(looking, query)
-    record = looking.newest(path) if among is None else None
+    record = looking.widest(path) if among is None else None
     if record is not None and record.track.type != "arrow":
         itself = record.slot(int(asked.positions[0])) if asked.positions is not None else -1
         slots, distances = _kept(looking, record, point, k + (itself >= 0), metric)

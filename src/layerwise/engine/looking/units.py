@@ -110,7 +110,7 @@ def top_rows(looking: Looking, path: str, unit: Unit, k: int, *, lowest: bool = 
     if not isinstance(k, int) or k < 1:
         raise InvalidData(f"{shorten(k)} rows were asked for; expected 1 or more")
     looking.refresh()
-    record = looking.newest(path) if among is None else None
+    record = looking.widest(path) if among is None else None
     if record is not None and record.track.type != "arrow" and isinstance(unit, int | str):
         index = unit_index(looking.opened.repo.store, record)
         number = unit_number(looking.opened, path, unit, index.units)
