@@ -139,11 +139,11 @@ def _of_layer(what: str) -> Address:
     return address
 
 
-def _unit(text: str) -> int | str | tuple[int, ...]:
-    """Return a unit's number, name or place.
+def _unit(text: str) -> str | tuple[int, ...]:
+    """Return a unit's place, or the text of its number or name: a name may be a number.
 
     >>> _unit("5"), _unit("3,1,0"), _unit("ham")
-    (5, (3, 1, 0), 'ham')
+    ('5', (3, 1, 0), 'ham')
     """
     parts = text.split(",")
     if len(parts) > 1 and all(part.strip().isdecimal() for part in parts):
