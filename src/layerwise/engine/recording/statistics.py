@@ -39,7 +39,7 @@ MOST = 4
 FIRST = 3
 """So many epochs have a look however short they are. After them short ones are passed over, as ``APART`` says."""
 
-NUMBERS = 1 << 17
+NUMBERS = 1 << 15
 """About how many numbers of a layer's output are looked at in a step: whole rows, the batch's first ones, which are
 drawn anew each epoch."""
 
