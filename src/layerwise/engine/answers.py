@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import pyarrow as pa
 
+from layerwise.engine.cells import as_html
 from layerwise.words import visible
 
 SHOWN = 20
@@ -61,10 +61,7 @@ class Answers:
         return "\n".join([*lines, *([f"… and {more:,} more"] if more > 0 else [])])
 
     def _repr_html_(self) -> str:
-        head, *rows = [[escape(text) for text in row] for row in self.cells]
-        body = "".join(f"<tr>{''.join(f'<td>{text}</td>' for text in row)}</tr>" for row in rows)
-        names = "".join(f"<th>{text}</th>" for text in head)
-        return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
+        return as_html(self.cells)
 
 
 def _head(field: pa.Field) -> str:

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from layerwise.engine.cells import aligned, as_html
 from layerwise.engine.evaluate import CANONICAL
 from layerwise.engine.looking.asking import Looking
 from layerwise.engine.looking.rows import Chosen
 from layerwise.engine.looking.tail import Tail, Whole
-from layerwise.engine.looking.units import aligned, as_html
 from layerwise.engine.settle import index
 from layerwise.errors import InvalidData, InvalidShape, Missing, NotFound, nearest
 from layerwise.layers.base import Padded, Value, as_tensor, rows_of

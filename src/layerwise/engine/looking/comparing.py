@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from layerwise.engine.answers import Answers
+from layerwise.engine.cells import as_html
 from layerwise.engine.looking.asking import Looking
 from layerwise.engine.looking.rows import Chosen
 from layerwise.engine.looking.truth import truth_of
@@ -87,12 +88,8 @@ class Comparison:
         return "\n".join([f"{first} and {second}", *lines, "", str(self.answers)])
 
     def _repr_html_(self) -> str:
-        head, *rows = [[escape(text) for text in row] for row in self.cells]
-        body = "".join(f"<tr>{''.join(f'<td>{text}</td>' for text in row)}</tr>" for row in rows)
-        names = "".join(f"<th>{text}</th>" for text in head)
         title = " and ".join(escape(visible(name)) for name in self.ids)
-        table = f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
-        return f"<b>{title}</b>{table}{self.answers._repr_html_()}"
+        return f"<b>{title}</b>{as_html(self.cells)}{self.answers._repr_html_()}"
 
 
 def _number(value: float) -> str:

@@ -10,11 +10,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from layerwise.engine.cells import aligned, as_html
 from layerwise.engine.looking.asking import Looked, Looking
 from layerwise.engine.looking.kept import opened as opened_raw
 from layerwise.engine.looking.rows import Chosen, Positions
 from layerwise.engine.looking.truth import truth_of
-from layerwise.engine.looking.units import aligned, as_html, ranked_cells
+from layerwise.engine.looking.units import ranked_cells
 from layerwise.errors import InvalidData, nearest
 from layerwise.layers.base import Padded, Value, as_tensor, rows_of
 from layerwise.records.nearby import neighbours

@@ -8,27 +8,17 @@ from typing import Protocol
 import pyarrow as pa
 
 from layerwise.data.dataset import Dataset
-from layerwise.engine.evaluate import Live
 from layerwise.engine.model import Model
+from layerwise.engine.recording.keeping import Answering
 from layerwise.errors import InvalidData, NotFound, nearest
-from layerwise.layers.base import AnswerKind, State
+from layerwise.layers.base import State
 from layerwise.layers.steps import WrappedNetwork
-from layerwise.repo import Repository
-from layerwise.store.catalog.catalog import Entry
 from layerwise.versions.manifest import Manifest
 from layerwise.words import shorten
 
 
-class Opened(Protocol):
+class Opened(Answering, Protocol):
     """A version, opened: ``engine.version.Version`` is one."""
-
-    @property
-    def repo(self) -> Repository:
-        """The repository that it is in."""
-
-    @property
-    def entry(self) -> Entry:
-        """Its name, number and digest."""
 
     @property
     def manifest(self) -> Manifest:
@@ -49,18 +39,6 @@ class Opened(Protocol):
     @property
     def types(self) -> Mapping[str, pa.DataType]:
         """The types of the columns in training, by name."""
-
-    @property
-    def untouched(self) -> Live:
-        """The live part with the version's weights, whatever was done to the module that was handed out."""
-
-    @property
-    def answer(self) -> AnswerKind:
-        """The answer layer's kind."""
-
-    @property
-    def answer_state(self) -> State:
-        """What the answer layer has learned."""
 
     @property
     def tables_whole(self) -> bool:

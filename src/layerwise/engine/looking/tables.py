@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from layerwise.engine.cells import aligned, as_html
 from layerwise.engine.looking.asking import Looked, Looking
-from layerwise.engine.looking.units import aligned, as_html
 from layerwise.engine.recording.curves import LayerCurves, statistics_of
 from layerwise.errors import InvalidData, Missing, NotFound
 from layerwise.layers.base import Padded, Value, as_tensor

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +18,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from layerwise.engine.cells import aligned, as_html
 from layerwise.engine.looking.asking import Looking
 from layerwise.engine.looking.names import column_names
 from layerwise.engine.looking.opened import Opened
@@ -82,22 +82,6 @@ def ranked_cells(ids: Sequence[str], values: Sequence[float], truth: Sequence[st
     head = ["row", visible(what), *(["truth"] if truth else [])]
     lines = [[visible(name), f"{value:.6g}"] for name, value in zip(ids, values, strict=True)]
     return [head, *([*line, visible(truth[at])] if truth else line for at, line in enumerate(lines))]
-
-
-def aligned(cells: Sequence[Sequence[str]]) -> str:
-    """Return cells as lines of a terminal, in columns."""
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    )
-
-
-def as_html(cells: Sequence[Sequence[str]]) -> str:
-    """Return cells as an HTML table, escaped."""
-    head, *rows = [[escape(text) for text in row] for row in cells]
-    body = "".join(f"<tr>{''.join(f'<td>{text}</td>' for text in row)}</tr>" for row in rows)
-    names = "".join(f"<th>{text}</th>" for text in head)
-    return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def top_rows(looking: Looking, path: str, unit: Unit, k: int, *, lowest: bool = False, among: Any = None) -> TopRows:

@@ -53,7 +53,7 @@ class Answering(Protocol):
 
     @property
     def untouched(self) -> Live:
-        """The live part with its weights."""
+        """The live part with the version's weights, whatever was done to the module that was handed out."""
 
     @property
     def answer(self) -> AnswerKind:
